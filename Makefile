@@ -1,0 +1,58 @@
+# `make run` starts the service on this machine, `make test` runs all that CI checks.
+
+PYTHON ?= python3
+PORT ?= 8000
+# Processes that run tests side by side.
+WORKERS ?= auto
+# More words for the command behind `make run` and `make bench`, such as ARGS=--no-demo.
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help install run test lint format bench requirements
+
+help:
+	@echo 'make install       put everything into $(VENV)/'
+	@echo 'make run           start the service on 127.0.0.1:$(PORT)'
+	@echo 'make test          check and test everything'
+	@echo 'make lint          check without testing'
+	@echo 'make format        format the code'
+	@echo 'make bench         measure'
+	@echo 'make requirements  pin what the deployed function needs'
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[local,test]'
+	touch $@
+
+run: install
+	$(BIN)/usage-tab serve --port $(PORT) $(ARGS)
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/interrogate --quiet chalicelib tests
+
+test: lint
+	$(BIN)/pytest --numprocesses $(WORKERS) --cov=chalicelib
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install
+	$(BIN)/python -m tests.bench $(ARGS)
+
+# Chalice is not among them: it adds its own runtime to the package. UPGRADE=--upgrade takes newer versions.
+requirements: install
+	$(BIN)/python -c 'import tomllib; \
+	  project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	  print(*(line for line in project["dependencies"] if not line.startswith("chalice")), sep="\n")' \
+	| CUSTOM_COMPILE_COMMAND='make requirements' $(BIN)/pip-compile --quiet --strip-extras --no-annotate \
+	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(UPGRADE) --output-file requirements.txt -

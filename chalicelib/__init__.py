@@ -1,0 +1,1 @@
+"""The metering and credit back end behind the Usage tab."""

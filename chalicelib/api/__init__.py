@@ -1,0 +1,1 @@
+"""HTTP: routes, tokens, problem+json, request and answer schemas."""

@@ -1,0 +1,127 @@
+"""Reading path and query parameters."""
+
+from __future__ import annotations
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import date
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from chalicelib.api.problems import invalid
+from chalicelib.domain.instants import Instant, NotAnInstantError, parse_instant
+from chalicelib.domain.periods import Period
+from chalicelib.services.errors import Fault, RefusedError
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+
+NAME_PATTERN: Final = r"^[A-Za-z0-9_-]{1,64}$"
+LIMIT_DEFAULT: Final = 50
+LIMIT_MAX: Final = 200
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_CURSOR_CHARACTERS_MAX: Final = 1000
+
+T = TypeVar("T")
+
+
+def check_name(pointer: str, name: str) -> str:
+    """
+    Return *name* if it can name an account, a product or a rate card.
+
+    Raises:
+        RefusedError: `invalid_request`.
+    """
+    if not _NAME.fullmatch(name):
+        raise invalid(pointer, "must match [A-Za-z0-9_-]{1,64}")
+    return name
+
+
+def is_name(name: str) -> bool:
+    """Tell whether *name* can name an account."""
+    return bool(_NAME.fullmatch(name))
+
+
+def read_period(text: str) -> Period:
+    """
+    Read a month, `2026-11`.
+
+    Raises:
+        RefusedError: `invalid_period`.
+    """
+    try:
+        return Period.parse(text)
+    except ValueError as error:
+        raise RefusedError("invalid_period", f"{text[:40]!r} {error}", (Fault("/period", str(error)),)) from error
+
+
+def read_date(pointer: str, text: str) -> date:
+    """
+    Read a day, `2026-11-22`.
+
+    Raises:
+        RefusedError: `invalid_request`.
+    """
+    try:
+        if _DATE.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise invalid(pointer, "must be a date such as 2026-11-22")
+
+
+def read_instant(pointer: str, text: str) -> Instant:
+    """
+    Read an RFC 3339 time.
+
+    Raises:
+        RefusedError: `invalid_request`.
+    """
+    try:
+        return parse_instant(text)
+    except NotAnInstantError as error:
+        raise invalid(pointer, str(error)) from error
+
+
+def read_limit(query: Mapping[str, str]) -> int:
+    """
+    Return how many items a list shows at once.
+
+    Raises:
+        RefusedError: `invalid_request` for anything but 1 to 200.
+    """
+    text = query.get("limit", str(LIMIT_DEFAULT))
+    if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= LIMIT_MAX:
+        raise invalid("/limit", f"must be a whole number from 1 to {LIMIT_MAX}")
+    return int(text)
+
+
+def read_cursor(query: Mapping[str, str], prefix: str) -> str | None:
+    """
+    Return the position behind which a list goes on, None for its start; positions begin with *prefix*.
+
+    Raises:
+        RefusedError: `invalid_cursor` for what no list of this kind has handed out.
+    """
+    text = query.get("cursor")
+    if text is None:
+        return None
+    try:
+        position = urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii")
+    except ValueError:
+        position = ""
+    if len(text) > _CURSOR_CHARACTERS_MAX or not position.startswith(prefix) or not position.isprintable():
+        raise RefusedError("invalid_cursor", "the cursor is not one that this list handed out")
+    return position
+
+
+def page_of(entries: Iterable[tuple[str, T]], limit: int, render: Callable[[T], Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the first *limit* of *entries* (position and value) as a list with the cursor to the rest."""
+    seen = list(islice(entries, limit + 1))
+    shown = seen[:limit]
+    cursor = urlsafe_b64encode(shown[-1][0].encode()).decode().rstrip("=") if len(seen) > limit else None
+    return {"items": [render(value) for _, value in shown], "cursor": cursor}

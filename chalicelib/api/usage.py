@@ -1,0 +1,174 @@
+"""The tab, the balances and the invoices of an account."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from chalice.app import Blueprint, Response
+
+from chalicelib.api.calls import Call, answering, ok
+from chalicelib.api.parameters import page_of, read_cursor, read_limit, read_period
+from chalicelib.domain.accounts import PaymentType
+from chalicelib.domain.figures import FreeUnitFigures, PoolFigures, ProductFigures, line_total
+from chalicelib.domain.instants import format_instant
+from chalicelib.domain.money import exact, format_decimal, format_money
+from chalicelib.domain.periods import calendar
+from chalicelib.domain.products import SHARED_POOL
+
+
+if TYPE_CHECKING:
+    from chalicelib.domain.invoice import Invoice
+    from chalicelib.services.show_usage import Tab
+
+
+routes = Blueprint(__name__)
+
+
+@routes.route("/v1/accounts/{account}/usage", methods=["GET"])
+@answering(routes)
+def get_usage(call: Call, account: str) -> Response:
+    """Show the Usage tab."""
+    call.require_for_account("usage:read", account)
+    period = read_period(call.query["period"]) if "period" in call.query else None
+    return ok(_show_tab(call.services.usage.tab(account, period)))
+
+
+@routes.route("/v1/accounts/{account}/balances", methods=["GET"])
+@answering(routes)
+def get_balances(call: Call, account: str) -> Response:
+    """Show the balance of every pool."""
+    call.require_for_account("usage:read", account)
+    tab = call.services.usage.tab(account)
+    return ok({"balances": [{"pool": pool.pool, **_show_pool(pool, tab.currency)} for pool in tab.figures.pools]})
+
+
+@routes.route("/v1/accounts/{account}/invoices", methods=["GET"])
+@answering(routes)
+def list_invoices(call: Call, account: str) -> Response:
+    """List the invoices, newest first."""
+    call.require_for_account("usage:read", account)
+    call.services.accounts.get(account)
+    limit, before = read_limit(call.query), read_cursor(call.query, "invoice#")
+    return ok(page_of(call.services.records.invoices(account, before), limit, _show_invoice))
+
+
+@routes.route("/v1/accounts/{account}/invoices/upcoming", methods=["GET"])
+@answering(routes)
+def get_upcoming_invoice(call: Call, account: str) -> Response:
+    """Show the next invoice as it would be now."""
+    call.require_for_account("usage:read", account)
+    return ok({**_show_invoice(call.services.usage.upcoming_invoice(account)), "status": "upcoming"})
+
+
+@routes.route("/v1/accounts/{account}/invoices/{period}", methods=["GET"])
+@answering(routes)
+def get_invoice(call: Call, account: str, period: str) -> Response:
+    """Show the invoice of a month."""
+    call.require_for_account("usage:read", account)
+    return ok(_show_invoice(call.services.usage.invoice(account, read_period(period))))
+
+
+def _show_tab(tab: Tab) -> dict[str, Any]:
+    figures = tab.figures
+    zone = calendar(tab.timezone)
+    shared = figures.pool(SHARED_POOL)
+    pays_by_card = tab.payment is PaymentType.CREDIT_CARD
+    return {
+        "account": {
+            "id": tab.account,
+            "name": tab.account_name,
+            "currency": tab.currency,
+            "timezone": tab.timezone,
+            "payment_method": tab.payment.value,
+        },
+        "period": {
+            "id": str(figures.period),
+            "starts_at": format_instant(zone.start_of(figures.period)),
+            "ends_at": format_instant(zone.end_of(figures.period)),
+            "status": tab.status.value,
+        },
+        "as_of": format_instant(tab.as_of),
+        "last_event_at": None if figures.last_event_at is None else format_instant(figures.last_event_at),
+        SHARED_POOL: {
+            **_show_pool(shared, tab.currency),
+            "committed_credit": {"status": "not_purchased"},
+            "committed_credit_period": None,
+            "manage_credits": {
+                "one_time_purchase": pays_by_card,
+                "auto_recharge": {"available": pays_by_card, "enabled": False},
+            },
+            "warnings": [],
+        },
+        "products": [_show_product(product, figures.pool(product.pool), tab.currency) for product in figures.products],
+    }
+
+
+def _show_pool(pool: PoolFigures, currency: str) -> dict[str, Any]:
+    return {
+        "balance": format_money(pool.balance, currency),
+        "credits": {
+            "committed": format_money(pool.committed, currency),
+            "purchased": format_money(pool.purchased, currency),
+            "promotional": format_money(pool.promotional, currency),
+        },
+        "to_be_invoiced": format_money(pool.to_be_invoiced, currency),
+    }
+
+
+@exact
+def _show_product(product: ProductFigures, pool: PoolFigures, currency: str) -> dict[str, Any]:
+    is_shared = product.pool == SHARED_POOL
+    balance = -product.to_be_invoiced if is_shared else pool.balance
+    may_commit = not is_shared and product.commit_available
+    return {
+        "resource": product.resource,
+        "name": product.name,
+        "unit": product.unit,
+        "display": {"unit": product.display.unit, "divisor": format_decimal(product.display.divisor)},
+        "quantity": format_decimal(product.quantity),
+        "billed_quantity": format_decimal(product.billed),
+        "free_units": None if product.free_units is None else _show_free_units(product.free_units),
+        "amount": format_money(product.amount, currency),
+        "credits_applied": format_money(product.credits, currency),
+        "to_be_invoiced": format_money(product.to_be_invoiced, currency),
+        "balance": format_money(balance, currency),
+        "included_in": SHARED_POOL if is_shared else None,
+        "committed_credit": {"status": "not_purchased" if may_commit else "not_available"},
+        "committed_credit_period": None,
+    }
+
+
+def _show_free_units(free_units: FreeUnitFigures) -> dict[str, str]:
+    return {
+        "included": format_decimal(free_units.included),
+        "used": format_decimal(free_units.used),
+        "remaining": format_decimal(free_units.remaining),
+    }
+
+
+def _show_invoice(invoice: Invoice) -> dict[str, Any]:
+    return {
+        "id": invoice.id,
+        "period": str(invoice.period),
+        "status": "issued",
+        "issued_at": format_instant(invoice.issued_at),
+        "currency": invoice.currency,
+        "total": format_money(invoice.total, invoice.currency),
+        "lines": [_show_line(product, invoice.currency) for product in invoice.figures.products],
+    }
+
+
+def _show_line(product: ProductFigures, currency: str) -> dict[str, str]:
+    free = Decimal(0) if product.free_units is None else product.free_units.used
+    return {
+        "resource": product.resource,
+        "name": product.name,
+        "quantity": format_decimal(product.quantity),
+        "billed_quantity": format_decimal(product.billed),
+        "free_units_used": format_decimal(free),
+        "amount": format_money(product.amount, currency),
+        "credits_applied": format_money(product.credits, currency),
+        "to_be_invoiced": format_money(product.to_be_invoiced, currency),
+        "total": format_money(line_total(product, currency), currency),
+    }

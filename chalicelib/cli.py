@@ -1,0 +1,200 @@
+"""The command `usage-tab`: every command in a few lines; what it takes longer to import is imported when it runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from chalicelib.domain.instants import Instant, NotAnInstantError, parse_instant
+
+
+if TYPE_CHECKING:
+    from chalicelib.services.container import Services
+
+_EVER: Final = 1 << 62
+
+
+class InstantType(click.ParamType[Instant]):
+    """A time on the command line: RFC 3339."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Instant:
+        """Read the time."""
+        if isinstance(value, int):
+            return value
+        try:
+            return parse_instant(str(value))
+        except NotAnInstantError as error:
+            self.fail(str(error), param, ctx)
+
+
+_store_option = click.option(
+    "--store",
+    envvar="USAGE_TAB_STORE",
+    required=True,
+    metavar="URL",
+    help="DynamoDB endpoint; `serve` prints its own.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="usage-tab")
+def main() -> None:
+    """Meter usage, burn down credit and issue invoices for a contact centre's Usage tab."""
+
+
+@main.command()
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free port.")
+@click.option(
+    "--store", default="embedded", show_default=True, metavar="embedded|URL", help="Where to keep everything."
+)
+@click.option(
+    "--data", type=click.Path(file_okay=False, path_type=Path), help="Keep the embedded store in this folder."
+)
+@click.option("--no-demo", is_flag=True, help="Start without the account `demo`.")
+@click.option(
+    "--test-clock",
+    is_flag=False,
+    flag_value="",
+    default=None,
+    metavar="[START]",
+    help="Time stands still until moved.",
+)
+def serve(port: int, store: str, data: Path | None, no_demo: bool, test_clock: str | None) -> None:  # noqa: FBT001
+    """Run the API, the page and the schedules on this machine."""
+    from chalicelib.local.embedded import EmbeddedStoreError  # noqa: PLC0415
+    from chalicelib.local.serve import serve as run  # noqa: PLC0415
+    from chalicelib.services.clocks import RealClock  # noqa: PLC0415
+
+    if data is not None and store != "embedded":
+        message = "--data keeps the embedded store; it says nothing with --store URL"
+        raise click.UsageError(message)
+    start = None
+    if test_clock is not None:
+        start = InstantType().convert(test_clock, None, None) if test_clock else RealClock().now()
+    try:
+        run(
+            port=port,
+            store_url=None if store == "embedded" else store,
+            data=data,
+            with_demo=not no_demo,
+            test_clock=start,
+            say=_say,
+        )
+    except (EmbeddedStoreError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+@main.command()
+@click.option("--account", help="A token that reaches this account alone.")
+@click.option("--scope", required=True, help="Scopes, separated by spaces.")
+def token(account: str | None, scope: str) -> None:
+    """Print a token that the local server accepts."""
+    from chalicelib.local.signing_key import SigningKey  # noqa: PLC0415
+
+    _say(SigningKey.load_or_create().issue_token(scope.split(), account_id=account))
+
+
+@main.command(name="import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--account", required=True, help="Whose usage it is.")
+@click.option("--resource", required=True, help="The product that was used.")
+@click.option("--url", required=True, help="Address of the API.")
+@click.option("--token", required=True, envvar="USAGE_TAB_TOKEN", help="A token with the scope events:write.")
+@click.option("--source", default="/import", show_default=True, help="Source of the events of a CSV file.")
+@click.option("--batch", default=1000, show_default=True, type=click.IntRange(1, 1000), help="Events in one request.")
+def import_(  # noqa: PLR0913 - the options of the command
+    file: Path, account: str, resource: str, url: str, token: str, source: str, batch: int
+) -> None:
+    """Post the events of a CSV or NDJSON FILE; running it again changes nothing."""
+    from chalicelib.local.importer import ImportFailedError, import_file  # noqa: PLC0415
+
+    try:
+        summary = import_file(
+            file, account=account, resource=resource, url=url, token=token, source=source, batch=batch
+        )
+    except ImportFailedError as error:
+        raise click.ClickException(str(error)) from error
+    _say(summary.text())
+    sys.exit(1 if summary.rejected else 0)
+
+
+@main.command()
+@click.argument("name")
+@click.option("--at", type=InstantType(), help="As of when; by default now.")
+@_store_option
+def job(name: str, at: Instant | None, store: str) -> None:
+    """Run the job NAME once against a store."""
+    from rich.progress import Progress  # noqa: PLC0415
+
+    from chalicelib.services.errors import RefusedError  # noqa: PLC0415
+
+    with Progress(transient=True) as bar:
+        task = bar.add_task(name, total=None)
+        try:
+            run = _services(store).jobs.run(name, at, lambda accounts: bar.update(task, completed=accounts))
+        except RefusedError as error:
+            raise click.ClickException(error.detail) from error
+    _say(f"{run.job}: {run.done} done, {run.failed} failed, {run.left} left")
+    sys.exit(1 if run.failed else 0)
+
+
+@main.command()
+@click.option("--account", help="Audit this account alone.")
+@_store_option
+def audit(account: str | None, store: str) -> None:
+    """Compute everything anew from events and ledger, and compare it with what is served."""
+    from rich.progress import track  # noqa: PLC0415
+
+    from chalicelib.services.errors import RefusedError  # noqa: PLC0415
+
+    services = _services(store)
+    accounts = [account] if account else sorted(services.heads.due(_EVER))
+    found = 0
+    for name in track(accounts, "auditing", transient=True):
+        try:
+            differences = services.auditing.audit(name)
+        except RefusedError as error:
+            raise click.ClickException(error.detail) from error
+        for difference in differences:
+            _say(f"{name}: {difference}")
+        found += len(differences)
+    _say(f"{len(accounts)} accounts audited, {found} differences")
+    sys.exit(1 if found else 0)
+
+
+@main.command()
+@click.argument("account")
+@_store_option
+def inspect(account: str, store: str) -> None:
+    """Print the state of an ACCOUNT as its head holds it."""
+    from chalicelib.services.inspect_account import inspect_account  # noqa: PLC0415
+
+    shown = inspect_account(_services(store).heads, account)
+    if shown is None:
+        message = f"there is no account {account!r}"
+        raise click.ClickException(message)
+    _say(json.dumps(shown, indent=2, ensure_ascii=False))
+
+
+def _services(store: str) -> Services:
+    """Wire the services over a store, on its test clock where it has one."""
+    from chalicelib.bootstrap import build_services, open_store  # noqa: PLC0415
+    from chalicelib.settings import Settings  # noqa: PLC0415
+    from chalicelib.storage.operations import StoredTestClock  # noqa: PLC0415
+
+    settings = replace(Settings.from_environment(), store=store)
+    tables = open_store(settings)
+    has_test_clock = StoredTestClock(tables).read() is not None
+    return build_services(replace(settings, test_clock=has_test_clock), tables)
+
+
+def _say(text: str) -> None:
+    click.echo(text)
+    sys.stdout.flush()

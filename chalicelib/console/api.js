@@ -1,0 +1,109 @@
+const TIMEOUT_MS = 20_000;
+const INVOICES_PER_PAGE = 24;
+
+/** What went wrong with a request: the fields of problem+json, or `code` `unreachable` without any answer. */
+export class Problem extends Error {
+  constructor({ status = 0, code = "", title = "", detail = "", requestId = null, retryAfterSeconds = 0 }) {
+    super(detail || title || code);
+    Object.assign(this, { status, code, title, detail, requestId, retryAfterSeconds });
+  }
+
+  get signedOut() {
+    return this.status === 401;
+  }
+}
+
+/** The part of the HTTP API that the page uses, for one account and token. Failures reject with a Problem. */
+export class Api {
+  #token;
+  #path;
+  #base;
+  #fetch;
+
+  constructor({ token, account, base = document.baseURI, fetch = globalThis.fetch.bind(globalThis) }) {
+    this.account = account;
+    this.#token = token;
+    this.#path = `v1/accounts/${encodeURIComponent(account)}`;
+    this.#base = base;
+    this.#fetch = fetch;
+  }
+
+  /** The tab of `period` ("2026-11"), or of the period that the service shows by itself. */
+  usage(period = null) {
+    return this.#json("/usage", period ? { period } : {});
+  }
+
+  invoices(cursor = null) {
+    return this.#json("/invoices", { limit: INVOICES_PER_PAGE, ...(cursor ? { cursor } : {}) });
+  }
+
+  invoice(period) {
+    return this.#json(`/invoices/${encodeURIComponent(period)}`);
+  }
+
+  async dismissWarning(id) {
+    await this.#request(`/warnings/${encodeURIComponent(id)}/dismiss`, { method: "POST" });
+  }
+
+  /** The rate card as `{name, blob}`, ready to be saved. */
+  async usagePricing() {
+    const response = await this.#request("/rate-card", { accept: "text/csv" });
+    const name = fileName(response.headers.get("Content-Disposition")) ?? `usage-pricing-${this.account}.csv`;
+    return { name, blob: await whole(response.blob()) };
+  }
+
+  async #json(path, query = {}) {
+    const response = await this.#request(path, { query });
+    return whole(response.json());
+  }
+
+  async #request(path, { query = {}, method = "GET", accept = "application/json" } = {}) {
+    const url = new URL(this.#path + path, this.#base);
+    url.search = new URLSearchParams(query);
+    const response = await answered(this.#fetch(url, {
+      method,
+      headers: { Accept: accept, Authorization: `Bearer ${this.#token}` },
+      cache: "no-store",
+      credentials: "omit",
+      referrerPolicy: "no-referrer",
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    }));
+    if (!response.ok) {
+      throw await problemOf(response);
+    }
+    return response;
+  }
+}
+
+async function answered(request) {
+  try {
+    return await request;
+  } catch {
+    throw new Problem({ code: "unreachable" });
+  }
+}
+
+async function whole(body) {
+  try {
+    return await body;
+  } catch {
+    throw new Problem({ code: "unreadable" });
+  }
+}
+
+async function problemOf(response) {
+  const stated = await response.json().catch(() => ({}));
+  return new Problem({
+    status: response.status,
+    code: stated?.code,
+    title: stated?.title,
+    detail: stated?.detail,
+    requestId: response.headers.get("X-Request-Id"),
+    retryAfterSeconds: Number(response.headers.get("Retry-After")) || 0,
+  });
+}
+
+/** The name in a Content-Disposition header; null where it names none. */
+export function fileName(disposition) {
+  return /filename="?([^";/\\]+)"?/i.exec(disposition ?? "")?.[1].trim() ?? null;
+}

@@ -1,0 +1,171 @@
+"""
+The waterfall: rate, free units, credit, to be invoiced, for one event after the other.
+
+Always, per product: billed = free + charged units, and amount = credits + to be invoiced.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.domain.credit import Payment, paying_grants, replace_remaining
+from chalicelib.domain.money import ZERO, divide, exact
+from chalicelib.domain.periods import Period
+from chalicelib.domain.rate_card import Rate
+from chalicelib.domain.state import AccountState, PeriodUsage, ProductUsage
+from chalicelib.domain.usage_events import UsageEvent
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from chalicelib.domain.instants import Instant
+    from chalicelib.domain.products import Product
+
+
+class PricedEvent(NamedTuple):
+    """An event, its number cut to what is kept, and the rate in force at its time."""
+
+    event: UsageEvent
+    rate: Rate
+
+
+class Charge(Struct, frozen=True, gc=False):
+    """How one event was charged: in which period, by which rate, and who paid what."""
+
+    event: UsageEvent
+    period: Period
+    is_late: bool
+    rate: Rate
+    billed: Decimal
+    free: Decimal
+    amount: Decimal
+    payments: tuple[Payment, ...]
+
+    @property
+    def credits(self) -> Decimal:
+        """Add up what credit paid."""
+        return sum((payment.amount for payment in self.payments), ZERO)
+
+
+def price(rate: Rate, billed: Decimal, free: Decimal) -> Decimal:
+    """Return what *billed* units cost of which *free* are free: half-up to 12 decimals where it is endless."""
+    if free == billed:
+        return ZERO
+    return divide(rate.price_per_increment * (billed - free), rate.increment)
+
+
+def billed_units(quantity: Decimal, increment: Decimal) -> Decimal:
+    """Round *quantity* up to whole increments."""
+    whole, rest = divmod(quantity, increment)
+    return (whole + 1 if rest else whole) * increment
+
+
+@exact
+def charge_events(
+    state: AccountState, priced: Iterable[PricedEvent], products: Mapping[str, Product], at: Instant
+) -> tuple[AccountState, list[Charge]]:
+    """Take *priced* events at the instant *at*, in the order of their times, and return how each was charged."""
+    till = _Till(state, products, at)
+    charges = [till.charge(event, rate) for event, rate in sorted(priced, key=lambda item: item.event.time)]
+    return till.close(), charges
+
+
+class _Tally:
+    """The usage of one product in one period while a batch is charged."""
+
+    __slots__ = ("amount", "billed", "credits", "free", "included", "pool", "quantity")
+
+    def __init__(self, usage: ProductUsage, included: Decimal) -> None:
+        self.pool = usage.pool
+        self.quantity = usage.quantity
+        self.billed = usage.billed
+        self.free = usage.free
+        self.amount = usage.amount
+        self.credits = usage.credits
+        self.included = included
+
+    def take_free(self, billed: Decimal) -> Decimal:
+        left = self.included - self.free
+        return min(billed, left) if left > 0 else ZERO
+
+    def usage(self) -> ProductUsage:
+        return ProductUsage(self.pool, self.quantity, self.billed, self.free, self.amount, self.credits)
+
+
+class _Till:
+    """The running figures of one batch; nothing of it outlives `charge_events`."""
+
+    def __init__(self, state: AccountState, products: Mapping[str, Product], at: Instant) -> None:
+        self._state = state
+        self._products = products
+        self._at = at
+        self._calendar = state.account.calendar
+        self._tallies: dict[tuple[Period, str], _Tally] = {}
+        self._last_event_at: dict[Period, Instant] = {}
+        self._remaining = {grant.id: grant.remaining for grant in state.grants}
+        self._paying: dict[tuple[Period, str], list[str]] = {}
+
+    def charge(self, event: UsageEvent, rate: Rate) -> Charge:
+        own_period = self._calendar.period_of(event.time)
+        period = max(own_period, self._state.oldest_open)
+        tally = self._tally(period, event.resource)
+        billed = billed_units(event.quantity, rate.increment)
+        free = tally.take_free(billed)
+        amount = price(rate, billed, free)
+        payments = self._pay(amount, period, tally.pool) if amount else ()
+        tally.quantity += event.quantity
+        tally.billed += billed
+        tally.free += free
+        tally.amount += amount
+        for payment in payments:
+            tally.credits += payment.amount
+        self._last_event_at[period] = max(event.time, self._last_event_at.get(period, event.time))
+        return Charge(event, period, period != own_period, rate, billed, free, amount, payments)
+
+    def close(self) -> AccountState:
+        """Return the state after all charges."""
+        periods = dict(self._state.periods)
+        for (period, resource), tally in self._tallies.items():
+            before = self._state.usage_of(period)
+            products = periods.setdefault(period, before).products
+            last_event_at = max(self._last_event_at[period], before.last_event_at or self._last_event_at[period])
+            periods[period] = PeriodUsage({**products, resource: tally.usage()}, last_event_at)
+        grants = replace_remaining(self._state.grants, self._remaining)
+        return replace(self._state, at=self._at, periods=periods, grants=grants, is_used=True)
+
+    def _tally(self, period: Period, resource: str) -> _Tally:
+        tally = self._tallies.get((period, resource))
+        if tally is None:
+            usage = self._state.usage_of(period).products.get(resource)
+            if usage is None:
+                usage = ProductUsage(self._products[resource].pool)
+            tally = _Tally(usage, self._state.account.included_units(resource))
+            self._tallies[period, resource] = tally
+        return tally
+
+    def _pay(self, amount: Decimal, period: Period, pool: str) -> tuple[Payment, ...]:
+        payments = []
+        for grant in self._paying_grants(period, pool):
+            remaining = self._remaining[grant]
+            if not remaining:
+                continue
+            paid = min(amount, remaining)
+            payments.append(Payment(grant, paid))
+            self._remaining[grant] = remaining - paid
+            amount -= paid
+            if not amount:
+                break
+        return tuple(payments)
+
+    def _paying_grants(self, period: Period, pool: str) -> list[str]:
+        grants = self._paying.get((period, pool))
+        if grants is None:
+            end = self._calendar.end_of(period)
+            grants = [grant.id for grant in paying_grants(self._state.grants, pool, self._at, end)]
+            self._paying[period, pool] = grants
+        return grants

@@ -1,0 +1,1 @@
+"""Running on one machine: the embedded store, the HTTP loop, the demo."""

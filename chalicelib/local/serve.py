@@ -1,0 +1,74 @@
+"""`usage-tab serve`: the API, the page and the schedules on this machine."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from chalicelib.api.tokens import KeySource, TokenVerifier
+from chalicelib.bootstrap import build_services, open_store
+from chalicelib.local.demo import DEMO_ACCOUNT, fill_demo
+from chalicelib.local.embedded import EmbeddedStore
+from chalicelib.local.scheduler import Scheduler
+from chalicelib.local.server import LocalServer
+from chalicelib.local.signing_key import SigningKey
+from chalicelib.settings import Settings
+from chalicelib.storage.operations import StoredTestClock
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from chalicelib.domain.instants import Instant
+
+ALL_SCOPES: Final = ("usage:read", "credits:write", "events:write", "admin")
+
+
+def serve(  # noqa: PLR0913 - the options of the command
+    *,
+    port: int,
+    store_url: str | None,
+    data: Path | None,
+    with_demo: bool,
+    test_clock: Instant | None,
+    say: Callable[[str], None],
+) -> None:
+    """
+    Serve until SIGINT or SIGTERM; *store_url* None is the embedded store, *test_clock* None is real time.
+
+    Raises:
+        OSError: where the port is taken.
+        EmbeddedStoreError: where the embedded store cannot start.
+    """
+    from app import app  # noqa: PLC0415 - registering routes takes a moment that other commands need not spend
+
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    with ExitStack() as stack:
+        endpoint = store_url or stack.enter_context(EmbeddedStore(data)).endpoint
+        settings = replace(Settings.from_environment(), store=endpoint, test_clock=test_clock is not None)
+        store = open_store(settings)
+        store.create_tables()
+        if test_clock is not None:
+            StoredTestClock(store).start(test_clock)
+        services = build_services(settings, store)
+        if with_demo:
+            say("filling the demo account ...")
+            fill_demo(store, settings, services.clock.now())
+        key = SigningKey.load_or_create()
+        app.use(services, TokenVerifier(KeySource.from_jwks(key.jwks())))
+        server = stack.enter_context(LocalServer(app, port=port))
+        if test_clock is None:
+            stack.enter_context(Scheduler(services.jobs, services.clock))
+        token = key.issue_token(ALL_SCOPES)
+        account = f"&account={DEMO_ACCOUNT}" if with_demo else ""
+        say(f"page   {server.url}/#token={token}{account}")
+        say(f"token  {token}")
+        say(f"store  {endpoint}")
+        stopped.wait()
+        say("stopping ...")

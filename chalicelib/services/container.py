@@ -1,0 +1,39 @@
+"""All services of one running system, wired; made by `bootstrap`, used by the API, the events and the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+
+if TYPE_CHECKING:
+    from chalicelib.services.audit import Auditing
+    from chalicelib.services.clocks import Clock
+    from chalicelib.services.grant_credit import GrantingCredit
+    from chalicelib.services.manage_accounts import AccountManagement
+    from chalicelib.services.manage_catalogue import CatalogueManagement
+    from chalicelib.services.meter_events import Metering
+    from chalicelib.services.move_test_clock import MovingTestClock
+    from chalicelib.services.run_jobs import Jobs
+    from chalicelib.services.show_usage import ShowingUsage
+    from chalicelib.storage.accounts import Accounts
+    from chalicelib.storage.items import ItemStore
+    from chalicelib.storage.records import Records
+
+
+@dataclass(frozen=True)
+class Services:
+    """The services; *test_clock* is None where time is real."""
+
+    store: ItemStore
+    clock: Clock
+    heads: Accounts
+    records: Records
+    accounts: AccountManagement
+    catalogue: CatalogueManagement
+    metering: Metering
+    granting: GrantingCredit
+    usage: ShowingUsage
+    jobs: Jobs
+    auditing: Auditing
+    test_clock: MovingTestClock | None

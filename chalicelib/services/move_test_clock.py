@@ -1,0 +1,70 @@
+"""Moving the test clock: time passes in a moment, and every schedule that falls due on the way runs, in order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from chalicelib.domain.instants import Instant, format_instant
+from chalicelib.services.errors import BusyError, RefusedError
+from chalicelib.services.run_jobs import JobRun, Jobs
+
+
+if TYPE_CHECKING:
+    from chalicelib.storage.operations import StoredTestClock
+
+
+class Move(Struct, frozen=True):
+    """Where the test clock stands, and the jobs that ran on the way."""
+
+    now: Instant
+    jobs: tuple[JobRun, ...]
+
+
+class MovingTestClock:
+    """Moves the test clock where there is one."""
+
+    def __init__(self, clock: StoredTestClock, jobs: Jobs) -> None:
+        """Move *clock* and run *jobs*."""
+        self._clock = clock
+        self._jobs = jobs
+
+    def now(self) -> Instant:
+        """Return where the test clock stands."""
+        return self._clock.now()
+
+    def move(self, to: Instant) -> Move:
+        """
+        Move the clock to the instant *to*, run what falls due on the way, and answer when all is done.
+
+        Raises:
+            RefusedError: `clock_backwards` for an instant before the clock's.
+            BusyError: where somebody else is moving it.
+        """
+        runs: list[JobRun] = []
+        while (tick := self._next_tick(to)) is not None:
+            self._step(tick)
+            runs += [self._jobs.run(job.name) for job in self._jobs.jobs if tick % job.interval == 0]
+        if self._clock.now() != to:
+            self._step(to)
+        return Move(to, tuple(runs))
+
+    def _next_tick(self, to: Instant) -> Instant | None:
+        """Return the next instant up to *to* at which a job has work; without work, the last at which one runs."""
+        now = self._clock.now()
+        if to < now:
+            detail = f"the test clock stands at {format_instant(now)} and only goes forward"
+            raise RefusedError("clock_backwards", detail)
+        interval = min(job.interval for job in self._jobs.jobs)
+        first, last = (now // interval + 1) * interval, to // interval * interval
+        if last < first:
+            return None
+        due_at = self._jobs.next_due_at()
+        tick = last if due_at is None else -(-due_at // interval) * interval
+        return min(max(tick, first), last)
+
+    def _step(self, to: Instant) -> None:
+        if not self._clock.move(self._clock.now(), to):
+            message = "the test clock is being moved"
+            raise BusyError(message)

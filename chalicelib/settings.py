@@ -1,0 +1,146 @@
+"""What can be set from outside: environment variables that begin with `USAGE_TAB_`, read once at start."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
+from urllib.parse import urlsplit
+
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX: Final = "USAGE_TAB_"
+LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+RETENTION_MONTHS_MIN: Final = 3
+RETENTION_MONTHS_MAX: Final = 1_200
+CLOSE_GRACE_SECONDS_MAX: Final = 7 * 24 * 60 * 60
+
+_DIGITS_MAX: Final = 12
+_LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_FLAGS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+
+
+class SettingsError(ValueError):
+    """An environment variable cannot be used; the message names it and says what it must be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """
+    The settings of one running service.
+
+    *store* is the URL of a DynamoDB endpoint, None for AWS's own; *close_grace_seconds* the wait after a
+    month's end for late events.
+    """
+
+    store: str | None = None
+    state_table: str = "usage-tab-state"
+    pages_table: str = "usage-tab-pages"
+    region: str = "eu-west-1"
+    jwks_url: str | None = None
+    jwks_file: Path | None = None
+    issuer: str | None = None
+    audience: str | None = None
+    test_clock: bool = False
+    retention_months: int = 25
+    close_grace_seconds: int = 3600
+    log_level: str = "INFO"
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """
+        Read the settings from *environ*, by default that of this process; an empty value counts as unset.
+
+        Raises:
+            SettingsError: for the first variable that cannot be used.
+        """
+        source = _Variables(os.environ if environ is None else environ)
+        jwks_file = source.text("JWKS_FILE")
+        jwks_url = source.url("JWKS_URL", secure=True)
+        if jwks_file and jwks_url:
+            _refuse("JWKS_FILE", "cannot be set beside USAGE_TAB_JWKS_URL")
+        return cls(
+            store=source.url("STORE", secure=False),
+            state_table=source.text("STATE_TABLE") or cls.state_table,
+            pages_table=source.text("PAGES_TABLE") or cls.pages_table,
+            region=source.text("REGION") or source.aws_region() or cls.region,
+            jwks_url=jwks_url,
+            jwks_file=Path(jwks_file) if jwks_file else None,
+            issuer=source.text("ISSUER"),
+            audience=source.text("AUDIENCE"),
+            test_clock=source.flag("TEST_CLOCK", default=cls.test_clock),
+            retention_months=source.whole_number(
+                "RETENTION_MONTHS", RETENTION_MONTHS_MIN, RETENTION_MONTHS_MAX, cls.retention_months
+            ),
+            close_grace_seconds=source.whole_number(
+                "CLOSE_GRACE_SECONDS", 0, CLOSE_GRACE_SECONDS_MAX, cls.close_grace_seconds
+            ),
+            log_level=source.log_level(cls.log_level),
+        )
+
+
+class _Variables:
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def text(self, name: str) -> str | None:
+        return self._environ.get(PREFIX + name, "").strip() or None
+
+    def aws_region(self) -> str | None:
+        return self._environ.get("AWS_REGION") or self._environ.get("AWS_DEFAULT_REGION")
+
+    def url(self, name: str, *, secure: bool) -> str | None:
+        text = self.text(name)
+        if text is None:
+            return None
+        try:
+            parts = urlsplit(text)
+            host, _ = parts.hostname, parts.port
+        except ValueError:
+            _refuse(name, "is not a URL")
+        if parts.scheme not in {"http", "https"} or not host:
+            _refuse(name, "must be an http or https URL")
+        if parts.username or parts.password:
+            _refuse(name, "must not hold credentials")
+        if secure and parts.scheme == "http" and host not in LOOPBACK_HOSTS:
+            _refuse(name, "must be an https URL; http is for the loopback interface alone")
+        return text
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        text = self.text(name)
+        if text is None:
+            return default
+        if text.lower() not in _FLAGS:
+            _refuse(name, f"must be one of {', '.join(_FLAGS)}")
+        return _FLAGS[text.lower()]
+
+    def whole_number(self, name: str, minimum: int, maximum: int, default: int) -> int:
+        text = self.text(name)
+        if text is None:
+            return default
+        if not (
+            text.isascii()
+            and text.isdecimal()
+            and len(text) <= _DIGITS_MAX
+            and minimum <= int(text) <= maximum
+        ):
+            _refuse(name, f"must be a whole number from {minimum} to {maximum}")
+        return int(text)
+
+    def log_level(self, default: str) -> str:
+        text = self.text("LOG_LEVEL")
+        if text is None:
+            return default
+        if text.upper() not in _LOG_LEVELS:
+            _refuse("LOG_LEVEL", f"must be one of {', '.join(_LOG_LEVELS)}")
+        return text.upper()
+
+
+def _refuse(name: str, problem: str) -> NoReturn:
+    # Without the value, which may be a secret put into the wrong variable.
+    message = f"{PREFIX}{name} {problem}"
+    raise SettingsError(message)

@@ -1,0 +1,1 @@
+"""DynamoDB: items, keys, heads, event pages and the transaction builder."""

@@ -1,0 +1,264 @@
+"""
+The head: the one item that decides everything about an account, and its format.
+
+The item's plain attributes are its version and its place in the index of due work. Its body:
+
+    byte 0       format, 1
+    the rest     a raw DEFLATE stream, begun with the preset dictionary `_DICTIONARY`, of a MessagePack array:
+
+    0  account      [name, currency, time zone, 0 for credit card or 1 for invoice, card token, rate card, agents,
+                    {resource: [free units, 0 per account or 1 per agent]}]
+    1  at           the head's own clock, microseconds; it never goes back
+    2  invoiced     the latest period invoiced, as months since year 0
+    3  used         whether there ever was usage or credit
+    4  periods      [[period, latest event time or nil, [[resource, own pool, quantity, billed, free, amount,
+                    credits], ...]], ...] of every period not yet invoiced
+    5  grants       [[id, pool, kind as place in GrantKind, remaining, effective at, expires at or nil], ...] in booking
+                    order
+    6  pages        [[id, at, version, [period, ...], [[first event, microseconds to the last], ...]], ...] of the
+                    pages whose index entries are not written yet; a span for every UTC hour a page touches
+    7  tail         the latest takings in the format of takings, not deflated; empty where there are none
+    8  turn         [nonce, until] of the writer that others let pass, or nil
+
+Decimals are integers where whole, else text.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from chalicelib.domain.accounts import Account, FreeUnits, PaymentMethod, PaymentType, Per
+from chalicelib.domain.credit import Grant, GrantKind
+from chalicelib.domain.due import next_due_at
+from chalicelib.domain.instants import Instant
+from chalicelib.domain.periods import Period
+from chalicelib.domain.products import SHARED_POOL
+from chalicelib.domain.state import AccountState, PeriodUsage, ProductUsage
+from chalicelib.storage import keys
+from chalicelib.storage.items import Item
+from chalicelib.storage.takings import (
+    Taking,
+    UnknownFormatError,
+    decode_takings,
+    encode_takings,
+    pack_decimal,
+    unpack_decimal,
+)
+
+
+FORMAT: Final = 1
+
+_RAW_DEFLATE: Final = -15
+_DICTIONARY: Final = (
+    b"text_to_speechtranslationworkflowvideochatemaildialercall_recordingquality_evaluationspeech_analytics"
+    b"screen_recording_storagevirtual_agentnumbermessagetranscriptioncallcontact_center_services"
+    b"America/New_YorkEurope/LisbonEurope/LondonEtc/UTCGBPUSDEURtok_standard"
+)
+_PAYMENT_TYPES: Final = tuple(PaymentType)
+_GRANT_KINDS: Final = tuple(GrantKind)
+_PER: Final = tuple(Per)
+
+
+class Span(Struct, frozen=True):
+    """The first and the last event time of a page within one UTC hour."""
+
+    first: Instant
+    last: Instant
+
+
+class PageName(Struct, frozen=True):
+    """A page that counts: what its index entries say of it."""
+
+    id: bytes
+    at: Instant
+    version: int
+    periods: tuple[Period, ...]
+    spans: tuple[Span, ...]
+
+
+class Turn(Struct, frozen=True):
+    """Asks other writers to let the request *nonce* pass until the real time *until*."""
+
+    nonce: bytes
+    until: Instant
+
+
+class Head(Struct, frozen=True):
+    """An account's state with the names of its recent pages and the tail of its latest events."""
+
+    state: AccountState
+    version: int
+    pages: tuple[PageName, ...] = ()
+    tail: tuple[Taking, ...] = ()
+    turn: Turn | None = None
+
+
+def encode_head(head: Head) -> Item:
+    """Write a head as its item."""
+    packed = msgspec.msgpack.encode(_pack(head))
+    compressor = zlib.compressobj(level=9, wbits=_RAW_DEFLATE, zdict=_DICTIONARY)
+    account = head.state.account.id
+    key = keys.head(account)
+    return Item(
+        pk=key.pk,
+        sk=key.sk,
+        version=head.version,
+        body=bytes([FORMAT]) + compressor.compress(packed) + compressor.flush(),
+        due_shard=keys.due_shard(account),
+        due_at=next_due_at(head.state),
+    )
+
+
+def decode_head(item: Item) -> Head:
+    """
+    Read the head of an account.
+
+    Raises:
+        UnknownFormatError: for a format of a later version.
+    """
+    body = item.body or b"\0"
+    if body[0] != FORMAT:
+        message = f"head of format {body[0]}"
+        raise UnknownFormatError(message)
+    decompressor = zlib.decompressobj(wbits=_RAW_DEFLATE, zdict=_DICTIONARY)
+    packed = decompressor.decompress(body[1:]) + decompressor.flush()
+    return _unpack(keys.account_of(item.key), item.version or 0, msgspec.msgpack.decode(packed))
+
+
+def _pack(head: Head) -> list[object]:
+    state = head.state
+    return [
+        _pack_account(state.account),
+        state.at,
+        state.invoiced_through.ordinal,
+        state.is_used,
+        [_pack_period(period, usage) for period, usage in sorted(state.periods.items())],
+        [_pack_grant(grant) for grant in state.grants],
+        [_pack_page(page) for page in head.pages],
+        encode_takings(head.tail, deflate=False) if head.tail else b"",
+        None if head.turn is None else [head.turn.nonce, head.turn.until],
+    ]
+
+
+def _unpack(account_id: str, version: int, packed: list[Any]) -> Head:
+    account, at, invoiced, is_used, periods, grants, pages, tail, turn = packed
+    state = AccountState(
+        account=_unpack_account(account_id, account),
+        at=at,
+        invoiced_through=Period.from_ordinal(invoiced),
+        periods=dict(_unpack_period(*period) for period in periods),
+        grants=tuple(_unpack_grant(*grant) for grant in grants),
+        is_used=is_used,
+    )
+    return Head(
+        state=state,
+        version=version,
+        pages=tuple(_unpack_page(*page) for page in pages),
+        tail=decode_takings(tail, account_id, deflated=False) if tail else (),
+        turn=None if turn is None else Turn(*turn),
+    )
+
+
+def _pack_account(account: Account) -> list[object]:
+    return [
+        account.name,
+        account.currency,
+        account.timezone,
+        _PAYMENT_TYPES.index(account.payment_method.type),
+        account.payment_method.token,
+        account.rate_card,
+        account.agents,
+        {
+            resource: [pack_decimal(free.quantity), _PER.index(free.per)]
+            for resource, free in sorted(account.free_units.items())
+        },
+    ]
+
+
+def _unpack_account(account_id: str, packed: list[Any]) -> Account:
+    name, currency, timezone, payment_type, token, rate_card, agents, free_units = packed
+    return Account(
+        id=account_id,
+        name=name,
+        currency=currency,
+        timezone=timezone,
+        payment_method=PaymentMethod(_PAYMENT_TYPES[payment_type], token),
+        rate_card=rate_card,
+        agents=agents,
+        free_units={
+            resource: FreeUnits(unpack_decimal(quantity), _PER[per]) for resource, (quantity, per) in free_units.items()
+        },
+    )
+
+
+def _pack_period(period: Period, usage: PeriodUsage) -> list[object]:
+    products = [
+        [
+            resource,
+            product.pool != SHARED_POOL,
+            pack_decimal(product.quantity),
+            pack_decimal(product.billed),
+            pack_decimal(product.free),
+            pack_decimal(product.amount),
+            pack_decimal(product.credits),
+        ]
+        for resource, product in sorted(usage.products.items())
+    ]
+    return [period.ordinal, usage.last_event_at, products]
+
+
+def _unpack_period(
+    ordinal: int, last_event_at: Instant | None, products: list[list[Any]]
+) -> tuple[Period, PeriodUsage]:
+    usage = {
+        resource: ProductUsage(resource if has_own_pool else SHARED_POOL, *map(unpack_decimal, figures))
+        for resource, has_own_pool, *figures in products
+    }
+    return Period.from_ordinal(ordinal), PeriodUsage(usage, last_event_at)
+
+
+def _pack_grant(grant: Grant) -> list[object]:
+    return [
+        grant.id,
+        grant.pool,
+        _GRANT_KINDS.index(grant.kind),
+        pack_decimal(grant.remaining),
+        grant.effective_at,
+        grant.expires_at,
+    ]
+
+
+def _unpack_grant(  # noqa: PLR0913 - the parts of a grant
+    grant_id: str,
+    pool: str,
+    kind: int,
+    remaining: int | str,
+    effective_at: Instant,
+    expires_at: Instant | None,
+) -> Grant:
+    return Grant(grant_id, pool, _GRANT_KINDS[kind], unpack_decimal(remaining), effective_at, expires_at)
+
+
+def _pack_page(page: PageName) -> list[object]:
+    periods = [period.ordinal for period in page.periods]
+    return [
+        page.id,
+        page.at,
+        page.version,
+        periods,
+        [[span.first, span.last - span.first] for span in page.spans],
+    ]
+
+
+def _unpack_page(page_id: bytes, at: Instant, version: int, periods: list[int], spans: list[list[int]]) -> PageName:
+    return PageName(
+        page_id,
+        at,
+        version,
+        tuple(map(Period.from_ordinal, periods)),
+        tuple(Span(first, first + length) for first, length in spans),
+    )

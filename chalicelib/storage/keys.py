@@ -1,0 +1,122 @@
+"""Every key of both tables in one place. Numbers in keys are of fixed width, so that they sort as numbers do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from zlib import crc32
+
+from chalicelib.domain.instants import DAY, HOUR
+from chalicelib.storage.items import Key
+
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from chalicelib.domain.instants import Instant
+    from chalicelib.domain.periods import Period
+
+DUE_SHARDS: Final = tuple(f"{shard:02d}" for shard in range(16))
+"""The partitions of the index of due work."""
+
+FIRST: Final = " "
+"""Sorts before every character used in keys."""
+
+LAST: Final = "~"
+"""Sorts after every character used in keys."""
+
+_INSTANT_DIGITS: Final = 17
+
+
+def fixed_width(instant: Instant) -> str:
+    """Write an instant so that text sorts as time does."""
+    return f"{instant:0{_INSTANT_DIGITS}d}"
+
+
+def account_partition(account: str) -> str:
+    """Return the partition that holds all of an account's state."""
+    return f"account#{account}"
+
+
+def head(account: str) -> Key:
+    """Return the key of the one item that decides everything about an account."""
+    return Key(account_partition(account), "head")
+
+
+def account_of(head_key: Key) -> str:
+    """Return whose head *head_key* is."""
+    return head_key.pk.partition("#")[2]
+
+
+def due_shard(account: str) -> str:
+    """Return the partition of the due index an account belongs to."""
+    return DUE_SHARDS[crc32(account.encode()) % len(DUE_SHARDS)]
+
+
+def ledger_entry(account: str, at: Instant, entry: str) -> Key:
+    """Return the key of a ledger entry: an account's entries sort by the instant they were due."""
+    return Key(account_partition(account), f"ledger#{fixed_width(at)}#{entry}")
+
+
+def ledger_range(start: Instant | None, end: Instant | None) -> tuple[str, str]:
+    """Return the lowest and highest sort key of entries from *start* to *end*, both included."""
+    lower = "ledger#" if start is None else f"ledger#{fixed_width(start)}#"
+    upper = f"ledger#{LAST}" if end is None else f"ledger#{fixed_width(end)}#{LAST}"
+    return lower, upper
+
+
+def invoice(account: str, period: Period) -> Key:
+    """Return the key of an account's invoice of *period*."""
+    return Key(account_partition(account), f"invoice#{period}")
+
+
+def idempotency(account: str, operation: str, key_hash: str) -> Key:
+    """Return the key under which the first answer to an idempotent request is kept."""
+    return Key(account_partition(account), f"idempotency#{operation}#{key_hash}")
+
+
+def product(resource: str) -> Key:
+    """Return the key of a product in the catalogue."""
+    return Key("catalogue", f"product#{resource}")
+
+
+def rate_card(card: str) -> Key:
+    """Return the key of a card's list of versions."""
+    return Key(f"rate-card#{card}", "versions")
+
+
+def rate_card_revision(card: str, effective_from: date, number: int) -> Key:
+    """Return the key of the rows of one revision of a version."""
+    return Key(f"rate-card#{card}", f"rows#{effective_from.isoformat()}#{number:06d}")
+
+
+def job(name: str) -> Key:
+    """Return the key of a job's heartbeat."""
+    return Key("jobs", f"job#{name}")
+
+
+TEST_CLOCK: Final = Key("test-clock", "now")
+
+
+def page(account: str, page_id: bytes) -> Key:
+    """Return the key of a page: a partition of its own, for pages are read by name."""
+    return Key(f"{account}#page#{page_id.hex()}", "page")
+
+
+def page_by_time(account: str, last_event: Instant, page_id: bytes) -> Key:
+    """Return the key of an index entry by event time: the UTC day, then the last event's time."""
+    return Key(f"{account}#day#{last_event // DAY}", f"{fixed_width(last_event)}#{page_id.hex()}")
+
+
+def pages_by_charge(account: str, period: Period) -> str:
+    """Return the partition of the index entries by the order of charging in *period*."""
+    return f"{account}#period#{period}"
+
+
+def page_by_charge(account: str, period: Period, at: Instant, version: int, page_id: bytes) -> Key:
+    """Return the key of an index entry by the order of charging: the period, then the head's clock and version."""
+    return Key(pages_by_charge(account, period), f"{fixed_width(at)}#{version:012d}#{page_id.hex()}")
+
+
+def end_of_hour(instant: Instant) -> Instant:
+    """Return the last instant of the UTC hour of *instant*."""
+    return instant // HOUR * HOUR + HOUR - 1

@@ -1,0 +1,84 @@
+"""What the service keeps about itself: heartbeats of jobs and the test clock."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from chalicelib.domain.instants import Instant
+from chalicelib.storage import keys
+from chalicelib.storage.items import Absent, ConditionFailedError, Item, ItemStore, Table, VersionIs
+
+
+FORMAT: Final = b"\x01"
+
+
+class Heartbeat(Struct, frozen=True):
+    """The last run of a job: as of *at*, begun and ended by the machine's clock, and what became of its accounts."""
+
+    job: str
+    at: Instant
+    started_at: Instant
+    ended_at: Instant
+    done: int
+    failed: int
+    left: int
+
+
+class Heartbeats:
+    """The last run of every job."""
+
+    def __init__(self, store: ItemStore) -> None:
+        """Keep heartbeats in *store*."""
+        self._store = store
+
+    def put(self, heartbeat: Heartbeat) -> None:
+        """Keep the last run of a job."""
+        key = keys.job(heartbeat.job)
+        self._store.put(Table.STATE, Item(key.pk, key.sk, body=FORMAT + msgspec.json.encode(heartbeat)))
+
+    def get(self, job: str) -> Heartbeat | None:
+        """Return the last run of a job, None before the first."""
+        item = self._store.get(Table.STATE, keys.job(job))
+        return None if item is None else msgspec.json.decode((item.body or FORMAT)[1:], type=Heartbeat)
+
+
+class StoredTestClock:
+    """A clock that stands still between moves; its time is the version of its item, so that it only goes forward."""
+
+    def __init__(self, store: ItemStore) -> None:
+        """Keep the time in *store*."""
+        self._store = store
+
+    def read(self) -> Instant | None:
+        """Return its time, None where there is no test clock in the store."""
+        item = self._store.get(Table.STATE, keys.TEST_CLOCK)
+        return None if item is None else item.version
+
+    def now(self) -> Instant:
+        """Return its time; LookupError where it was never set."""
+        now = self.read()
+        if now is None:
+            message = "the store has no test clock"
+            raise LookupError(message)
+        return now
+
+    def start(self, at: Instant) -> None:
+        """Set the clock where the store has none."""
+        try:
+            self._store.put(Table.STATE, Item(*keys.TEST_CLOCK, version=at), Absent())
+        except ConditionFailedError:
+            return
+
+    def move(self, from_instant: Instant, to_instant: Instant) -> bool:
+        """Move the clock forward, and tell whether it still stood at *from_instant*."""
+        if to_instant < from_instant:
+            message = "the test clock only goes forward"
+            raise ValueError(message)
+        try:
+            self._store.put(Table.STATE, Item(*keys.TEST_CLOCK, version=to_instant), VersionIs(from_instant))
+        except ConditionFailedError:
+            return False
+        return True

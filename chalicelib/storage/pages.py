@@ -1,0 +1,229 @@
+"""
+Event pages: immutable items of many charged events, the index that names them, and looking recorded events up.
+
+A page is put before the head that names it is committed; a page that no committed head ever named counts for nothing,
+is never read and vanishes by its time to live. Index entries are copied from committed heads only. There are two:
+
+    by event time   pk account and UTC day, sk the last event's time and the page, `first` the first event's time;
+                    one for every UTC hour a page touches
+    by charge       pk account and period, sk the head's clock and version and the page; one for every period
+
+A page holds at most 300 KB, and one of more than `SMALL_PAGE` events spans about a minute at the most, so that looking
+up a repeated event reads few pages.
+"""
+
+from __future__ import annotations
+
+import secrets
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from chalicelib.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant
+from chalicelib.domain.usage_events import Identity, UsageEvent
+from chalicelib.storage import keys
+from chalicelib.storage.heads import Head, PageName, Span
+from chalicelib.storage.items import Item, ItemStore, Table
+from chalicelib.storage.takings import Taking, decode_takings, encode_takings
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from chalicelib.domain.periods import Period
+    from chalicelib.domain.waterfall import Charge
+
+
+SMALL_PAGE: Final = 48
+"""Events that fit about one write unit; a page of no more may span any time."""
+PAGE_SPAN_MAX: Final = MINUTE
+PAGE_BYTES_MAX: Final = 200_000
+"""Length of the texts of a page's events, which leaves room below 300 KB for the rest."""
+
+_EVENT_BYTES: Final = 40
+_RANDOM_BYTES: Final = 14
+
+
+class LostPageError(Exception):
+    """A page that counts is not in the store: its events cannot be told from new ones, so none are taken."""
+
+
+class Recorded(Struct, frozen=True):
+    """An event that was taken before, and the request that brought it."""
+
+    event: UsageEvent
+    nonce: bytes
+
+
+class Pages:
+    """
+    The pages of all accounts.
+
+    *clock* is the real one, for the time to live; *retention* is how long usage is kept.
+    """
+
+    def __init__(self, store: ItemStore, clock: Callable[[], Instant], retention: Instant) -> None:
+        """Keep pages in *store*."""
+        self._store = store
+        self._clock = clock
+        self._retention = retention
+
+    def put(self, account: str, takings: Sequence[Taking]) -> tuple[PageName, ...]:
+        """Write *takings* as pages and return their names, by which a head can make them count."""
+        expires = (self._clock() + self._retention) // SECOND
+        names = []
+        items = []
+        for sequence, page in enumerate(_paginate(takings)):
+            page_id = sequence.to_bytes(2, "big") + secrets.token_bytes(_RANDOM_BYTES)
+            key = keys.page(account, page_id)
+            items.append(Item(key.pk, key.sk, body=encode_takings(page, deflate=True), expires=expires))
+            names.append(_name(page_id, page))
+        self._store.put_many(Table.PAGES, items)
+        return tuple(names)
+
+    def index(self, account: str, names: Iterable[PageName]) -> None:
+        """Write the index entries of pages that a committed head names; writing them again changes nothing."""
+        expires = (self._clock() + self._retention) // SECOND
+        entries = [entry for name in names for entry in _index_entries(account, name, expires)]
+        if entries:
+            self._store.put_many(Table.PAGES, entries)
+
+    def lookup(self, head: Head) -> Lookup:
+        """Return a search among the recorded events of the account of *head*."""
+        return Lookup(self._store, head)
+
+    def in_order_of_charge(self, head: Head, period: Period) -> Iterator[Taking]:
+        """Yield the takings with events charged in *period*, in the order in which they were taken."""
+        account = head.state.account.id
+        named = {name.id: name for name in head.pages if period in name.periods}
+        partition = keys.pages_by_charge(account, period)
+        for entry in self._store.query(Table.PAGES, partition, keys.FIRST, keys.LAST):
+            page_id = bytes.fromhex(entry.sk.rpartition("#")[2])
+            named.pop(page_id, None)
+            yield from self._read(account, page_id)
+        for page_id in named:
+            yield from self._read(account, page_id)
+        yield from head.tail
+
+    def _read(self, account: str, page_id: bytes) -> tuple[Taking, ...]:
+        item = self._store.get(Table.PAGES, keys.page(account, page_id))
+        if item is None:
+            message = f"page {page_id.hex()} of account {account}"
+            raise LostPageError(message)
+        return decode_takings(item.body or b"", account, deflated=True)
+
+
+class Lookup:
+    """Finds recorded events by identity for one account; what it has read it keeps over lost races."""
+
+    def __init__(self, store: ItemStore, head: Head) -> None:
+        """Search in *store*, in the light of *head*."""
+        self._store = store
+        self._account = head.state.account.id
+        self._pages: dict[bytes, tuple[Taking, ...]] = {}
+
+    def find(self, head: Head, events: Iterable[UsageEvent]) -> dict[Identity, Recorded]:
+        """Return those of *events* that are recorded as of *head*: in its tail, its named pages or the index."""
+        wanted = {event.identity for event in events}
+        times = sorted({time for _, _, time in wanted})
+        names = {name.id for name in head.pages if _any_within(times, name.spans)}
+        for run in _hour_runs(times):
+            names.update(self._indexed(run))
+        self._fetch(names)
+        found = {}
+        for taking in (*(taking for name in names for taking in self._pages[name]), *head.tail):
+            for charge in taking.charges:
+                identity = charge.event.identity
+                if identity in wanted:
+                    found[identity] = Recorded(charge.event, taking.nonce)
+        return found
+
+    def _indexed(self, times: Sequence[Instant]) -> Iterator[bytes]:
+        lower = keys.page_by_time(self._account, times[0], b"")
+        upper = f"{keys.fixed_width(keys.end_of_hour(times[-1]))}#{keys.LAST}"
+        for entry in self._store.query(Table.PAGES, lower.pk, lower.sk, upper):
+            last, _, page_id = entry.sk.partition("#")
+            if _any_within(times, [Span(entry.first or 0, int(last))]):
+                yield bytes.fromhex(page_id)
+
+    def _fetch(self, names: Iterable[bytes]) -> None:
+        missing = {keys.page(self._account, name): name for name in names if name not in self._pages}
+        if not missing:
+            return
+        for item in self._store.get_many(Table.PAGES, missing):
+            takings = decode_takings(item.body or b"", self._account, deflated=True)
+            self._pages[missing.pop(item.key)] = takings
+        if missing:
+            message = f"pages {[name.hex() for name in missing.values()]} of account {self._account}"
+            raise LostPageError(message)
+
+
+def _any_within(times: Sequence[Instant], spans: Iterable[Span]) -> bool:
+    """Tell whether one of the sorted *times* lies in one of *spans*."""
+    for span in spans:
+        position = bisect_left(times, span.first)
+        if position < len(times) and times[position] <= span.last:
+            return True
+    return False
+
+
+def _hour_runs(times: Sequence[Instant]) -> list[list[Instant]]:
+    """Group sorted *times* into runs of adjoining UTC hours of one day: what one range query can read."""
+    runs: list[list[Instant]] = []
+    for time in times:
+        last = runs[-1][-1] if runs else None
+        if last is not None and time // HOUR - last // HOUR <= 1 and time // DAY == last // DAY:
+            runs[-1].append(time)
+        else:
+            runs.append([time])
+    return runs
+
+
+def _paginate(takings: Sequence[Taking]) -> Iterator[list[Taking]]:
+    """Cut *takings* into pages; takings that come before a large one get a page of their own."""
+    small = [taking for taking in takings if len(taking.charges) <= SMALL_PAGE]
+    if small:
+        yield small
+    for taking in takings:
+        if len(taking.charges) > SMALL_PAGE:
+            for charges in _cut(taking.charges):
+                yield [Taking(taking.nonce, taking.version, taking.at, charges)]
+
+
+def _cut(charges: Sequence[Charge]) -> Iterator[tuple[Charge, ...]]:
+    page: list[Charge] = []
+    size = 0
+    for charge in charges:
+        event = charge.event
+        too_wide = len(page) >= SMALL_PAGE and event.time - page[0].event.time > PAGE_SPAN_MAX
+        if too_wide or size > PAGE_BYTES_MAX:
+            yield tuple(page)
+            page, size = [], 0
+        page.append(charge)
+        size += _EVENT_BYTES + 4 * (len(event.id) + len(event.interaction_id or "") + len(event.source))
+    yield tuple(page)
+
+
+def _name(page_id: bytes, page: Sequence[Taking]) -> PageName:
+    last_in_hour: dict[int, Instant] = {}
+    first_in_hour: dict[int, Instant] = {}
+    periods = set()
+    for taking in page:
+        for charge in taking.charges:
+            time = charge.event.time
+            hour = time // HOUR
+            first_in_hour[hour] = min(time, first_in_hour.get(hour, time))
+            last_in_hour[hour] = max(time, last_in_hour.get(hour, time))
+            periods.add(charge.period)
+    spans = tuple(Span(first_in_hour[hour], last_in_hour[hour]) for hour in sorted(first_in_hour))
+    return PageName(page_id, page[-1].at, page[-1].version, tuple(sorted(periods)), spans)
+
+
+def _index_entries(account: str, name: PageName, expires: int) -> Iterator[Item]:
+    for span in name.spans:
+        key = keys.page_by_time(account, span.last, name.id)
+        yield Item(key.pk, key.sk, first=span.first, expires=expires)
+    for period in name.periods:
+        key = keys.page_by_charge(account, period, name.at, name.version, name.id)
+        yield Item(key.pk, key.sk, expires=expires)

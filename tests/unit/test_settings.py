@@ -1,0 +1,132 @@
+"""Reading the environment."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.settings import Settings, SettingsError
+
+
+def test_defaults() -> None:
+    """Nothing has to be set."""
+    assert Settings.from_environment({}) == Settings(
+        store=None,
+        state_table="usage-tab-state",
+        pages_table="usage-tab-pages",
+        region="eu-west-1",
+        jwks_url=None,
+        jwks_file=None,
+        issuer=None,
+        audience=None,
+        test_clock=False,
+        retention_months=25,
+        close_grace_seconds=3600,
+        log_level="INFO",
+    )
+
+
+def test_everything_set() -> None:
+    """Every setting has its variable."""
+    environ = {
+        "USAGE_TAB_STORE": "http://127.0.0.1:8000",
+        "USAGE_TAB_STATE_TABLE": "state",
+        "USAGE_TAB_PAGES_TABLE": "pages",
+        "USAGE_TAB_REGION": "us-east-2",
+        "USAGE_TAB_JWKS_URL": "https://login.example/jwks.json",
+        "USAGE_TAB_ISSUER": "https://login.example",
+        "USAGE_TAB_AUDIENCE": "usage",
+        "USAGE_TAB_TEST_CLOCK": "true",
+        "USAGE_TAB_RETENTION_MONTHS": "13",
+        "USAGE_TAB_CLOSE_GRACE_SECONDS": "0",
+        "USAGE_TAB_LOG_LEVEL": "debug",
+    }
+
+    assert Settings.from_environment(environ) == Settings(
+        store="http://127.0.0.1:8000",
+        state_table="state",
+        pages_table="pages",
+        region="us-east-2",
+        jwks_url="https://login.example/jwks.json",
+        issuer="https://login.example",
+        audience="usage",
+        test_clock=True,
+        retention_months=13,
+        close_grace_seconds=0,
+        log_level="DEBUG",
+    )
+
+
+def test_jwks_file() -> None:
+    """The key set may be a file."""
+    assert Settings.from_environment({"USAGE_TAB_JWKS_FILE": "/keys.json"}).jwks_file == Path("/keys.json")
+
+
+def test_empty_is_unset() -> None:
+    """A variable without a value counts as unset."""
+    assert Settings.from_environment({"USAGE_TAB_RETENTION_MONTHS": " "}).retention_months == 25
+
+
+@pytest.mark.parametrize(
+    ("environ", "region"),
+    [
+        ({"AWS_DEFAULT_REGION": "a"}, "a"),
+        ({"AWS_DEFAULT_REGION": "a", "AWS_REGION": "b"}, "b"),
+        ({"AWS_REGION": "b", "USAGE_TAB_REGION": "c"}, "c"),
+    ],
+)
+def test_region(environ: dict[str, str], region: str) -> None:
+    """Without a setting of its own, the region is the one that AWS tells its functions."""
+    assert Settings.from_environment(environ).region == region
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("STORE", "localhost:8000", "http or https URL"),
+        ("STORE", "http://", "http or https URL"),
+        ("STORE", "http://[::1", "is not a URL"),
+        ("STORE", "http://x:99999999", "is not a URL"),
+        ("STORE", "http://user:word@x", "must not hold credentials"),
+        ("JWKS_URL", "http://login.example/jwks.json", "must be an https URL"),
+        ("TEST_CLOCK", "maybe", "must be one of 1, true"),
+        ("RETENTION_MONTHS", "2", "whole number from 3 to 1200"),
+        ("RETENTION_MONTHS", "1201", "whole number from 3 to 1200"),
+        ("RETENTION_MONTHS", "9" * 5_000, "whole number from 3 to 1200"),
+        ("CLOSE_GRACE_SECONDS", "-1", "whole number from 0 to 604800"),
+        ("CLOSE_GRACE_SECONDS", "1.5", "whole number from 0 to 604800"),
+        ("CLOSE_GRACE_SECONDS", "²", "whole number from 0 to 604800"),
+        ("LOG_LEVEL", "LOUD", "must be one of DEBUG"),
+    ],
+)
+def test_refused(name: str, value: str, problem: str) -> None:
+    """A value that cannot be used is refused with the name of its variable and without the value."""
+    with pytest.raises(SettingsError, match=f"USAGE_TAB_{name} .*{problem}") as caught:
+        Settings.from_environment({f"USAGE_TAB_{name}": value})
+    assert len(str(caught.value)) < 120
+
+
+def test_two_key_sets() -> None:
+    """There is one key set, at a URL or in a file."""
+    environ = {"USAGE_TAB_JWKS_FILE": "/keys.json", "USAGE_TAB_JWKS_URL": "http://localhost/keys"}
+
+    with pytest.raises(SettingsError, match="USAGE_TAB_JWKS_FILE cannot be set beside USAGE_TAB_JWKS_URL"):
+        Settings.from_environment(environ)
+
+
+def test_own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an environment given, it is that of the process."""
+    monkeypatch.setenv("USAGE_TAB_ISSUER", "me")
+
+    assert Settings.from_environment().issuer == "me"
+
+
+def test_frozen() -> None:
+    """Settings do not change."""
+    settings: Any = Settings()
+
+    with pytest.raises(FrozenInstanceError):
+        settings.region = "elsewhere"
