@@ -50,15 +50,20 @@ def build_services(
     store: ItemStore,
     real_clock: Clock | None = None,
     pause: Callable[[float], None] = time.sleep,
+    clock: Clock | None = None,
 ) -> Services:
-    """Wire the services over *store*; where *settings* switch the test clock on, time is what the store says."""
+    """
+    Wire the services over *store*.
+
+    They go by *clock*, else by the test clock of the store where *settings* switch it on, else by the real one.
+    """
     real_clock = real_clock or RealClock()
     stored_clock = StoredTestClock(store) if settings.test_clock else None
-    clock = stored_clock or real_clock
+    clock = clock or stored_clock or real_clock
     pages = Pages(store, real_clock.now, settings.retention_months * _DAYS_IN_MONTH_MAX * DAY)
     heads = Accounts(store, pages)
     records = Records(store)
-    catalogue = Catalogue(store)
+    catalogue = Catalogue(store, real_clock.now)
     changes = Changes(heads, clock, real_clock, pause)
     jobs = Jobs(
         (

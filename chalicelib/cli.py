@@ -131,11 +131,12 @@ def import_(  # noqa: PLR0913 - the options of the command
 @_store_option
 def job(name: str, at: Instant | None, store: str) -> None:
     """Run the job NAME once against a store."""
+    from rich.console import Console  # noqa: PLC0415
     from rich.progress import Progress  # noqa: PLC0415
 
     from chalicelib.services.errors import RefusedError  # noqa: PLC0415
 
-    with Progress(transient=True) as bar:
+    with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(name, total=None)
         try:
             run = _services(store).jobs.run(name, at, lambda accounts: bar.update(task, completed=accounts))
@@ -150,6 +151,7 @@ def job(name: str, at: Instant | None, store: str) -> None:
 @_store_option
 def audit(account: str | None, store: str) -> None:
     """Compute everything anew from events and ledger, and compare it with what is served."""
+    from rich.console import Console  # noqa: PLC0415
     from rich.progress import track  # noqa: PLC0415
 
     from chalicelib.services.errors import RefusedError  # noqa: PLC0415
@@ -157,7 +159,7 @@ def audit(account: str | None, store: str) -> None:
     services = _services(store)
     accounts = [account] if account else sorted(services.heads.due(_EVER))
     found = 0
-    for name in track(accounts, "auditing", transient=True):
+    for name in track(accounts, "auditing", transient=True, console=Console(stderr=True)):
         try:
             differences = services.auditing.audit(name)
         except RefusedError as error:

@@ -14,7 +14,7 @@ from chalicelib.api.problems import problem
 from chalicelib.api.tokens import Caller, KeysUnavailable, Unauthenticated
 from chalicelib.observability import logger
 from chalicelib.services.errors import BusyError, Fault, RefusedError
-from chalicelib.storage.items import StoreUnavailableError
+from chalicelib.storage.items import StoreError
 
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def answering(routes: Blueprint) -> Callable[[Handler], Handler]:
                 return _busy(error.detail)
             except Unauthenticated as error:
                 return problem("unauthenticated", error.detail, headers={"WWW-Authenticate": "Bearer"})
-            except (BusyError, StoreUnavailableError) as error:
+            except (BusyError, StoreError) as error:
                 logger().warning("busy: %s", error)
                 return _busy("the service is busy; nothing is half-done, try again")
             except Exception:  # noqa: BLE001 - whatever it is, the caller gets an answer and the operator a trace

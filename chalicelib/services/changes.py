@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from chalicelib.services.clocks import Clock
 
 
-TRIES_MAX: Final = 60
+TRIES_MAX: Final = 400
+"""With the longest pauses about twenty seconds: what a caller of the API waits for at the most."""
 LOSSES_BEFORE_TURN: Final = 3
 TURN_LENGTH: Final = 2 * SECOND
 

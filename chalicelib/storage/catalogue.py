@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.domain.instants import Instant
+from chalicelib.domain.instants import MINUTE, Instant
 from chalicelib.domain.products import DEFAULT_CATALOGUE, Product
 from chalicelib.domain.rate_card import RateRow, RateTable, Revision
 from chalicelib.storage import keys
@@ -35,10 +35,12 @@ from chalicelib.storage.items import (
 
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 
 FORMAT: Final = b"\x01"
+PRODUCTS_REMEMBERED: Final = MINUTE
+
 _TABLES_CACHED_MAX: Final = 64
 
 
@@ -101,28 +103,35 @@ def write_card(entry: CardEntry) -> Put:
 
 
 class Catalogue:
-    """Products and rate cards, with a memory of products and of the rows of revisions, which never change."""
+    """
+    Products and rate cards, with a memory of products and of the rows of revisions, which never change.
 
-    def __init__(self, store: ItemStore) -> None:
+    By the machine's *clock* products are remembered for a minute: for so long another process may show an old name.
+    """
+
+    def __init__(self, store: ItemStore, clock: Callable[[], Instant]) -> None:
         """Read from *store*."""
         self._store = store
-        self._products: Mapping[str, ProductEntry] | None = None
+        self._clock = clock
+        self._products: Mapping[str, ProductEntry] = {}
+        self._forget_at = 0
         self._table = lru_cache(maxsize=_TABLES_CACHED_MAX)(self._read_table)
 
     def products(self, *, fresh: bool = False) -> Mapping[str, ProductEntry]:
         """Return all products by resource: as remembered, or read anew where *fresh*."""
-        products = self._products
-        if products is None or fresh:
+        now = self._clock()
+        if fresh or now >= self._forget_at:
             first = keys.product("")
             items = self._store.query(Table.STATE, first.pk, first.sk, first.sk + keys.LAST)
             stored = (msgspec.json.decode((item.body or FORMAT)[1:], type=ProductEntry) for item in items)
             defaults = {resource: ProductEntry(product) for resource, product in DEFAULT_CATALOGUE.items()}
-            products = self._products = defaults | {entry.product.resource: entry for entry in stored}
-        return products
+            self._products = defaults | {entry.product.resource: entry for entry in stored}
+            self._forget_at = now + PRODUCTS_REMEMBERED
+        return self._products
 
     def forget(self) -> None:
         """Read the products anew next time."""
-        self._products = None
+        self._forget_at = 0
 
     def card(self, card: str) -> CardEntry | None:
         """Return a rate card as it is now, None where there is none."""

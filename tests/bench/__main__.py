@@ -1,0 +1,94 @@
+"""Write units and events per second of the engine against the usual design, side by side on DynamoDB Local."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from chalicelib.services.clocks import RealClock
+from chalicelib.storage.dynamo import DynamoItemStore
+from tests.bench.counting import CountingStore
+from tests.bench.naive import naive_models, take_naively
+from tests.bench.workload import BenchClock, Traffic, open_account, take
+from tests.stores import DynamoDBLocal
+
+
+ROUNDS_BY_BATCH = {1: 450, 100: 40, 1000: 20}
+NAIVE_EVENTS = 400
+
+
+class Measured(NamedTuple):
+    """What a run cost."""
+
+    name: str
+    events: int
+    seconds: float
+    write_units: int
+    read_units: int
+
+    @property
+    def events_per_second(self) -> float:
+        """Return how fast it was."""
+        return self.events / self.seconds
+
+
+def main() -> None:
+    """Measure and print a table."""
+    with DynamoDBLocal() as local:
+        store = DynamoItemStore(local.endpoint, "eu-west-1", "bench-state", "bench-pages")
+        store.create_tables()
+        counting = CountingStore(store)
+        clock = BenchClock(RealClock().now())
+        services = open_account(counting, clock)
+        traffic = Traffic(clock, seed=1)
+        take(services, traffic.batch(1000))
+        naive = naive_models(local.endpoint)
+        take_naively(naive, traffic.batch(100))
+
+        def engine(size: int, rounds: int) -> Measured:
+            bodies = [traffic.batch(size) for _ in range(rounds)]
+            writes, reads = counting.write_units, counting.read_units
+            seconds = _timed(lambda: [take(services, body) for body in bodies])
+            return Measured(
+                f"engine, {size} a batch",
+                size * rounds,
+                seconds,
+                counting.write_units - writes,
+                counting.read_units - reads,
+            )
+
+        usual_runs, runs = [], []
+        for size, rounds in ROUNDS_BY_BATCH.items():
+            body = traffic.batch(NAIVE_EVENTS)
+            units = 4 * NAIVE_EVENTS
+            usual_runs.append(
+                Measured("usual design", NAIVE_EVENTS, _timed(lambda: take_naively(naive, body)), units, 0)
+            )
+            runs.append(engine(size, rounds))
+    usual = max(usual_runs, key=lambda run: run.events_per_second)
+    _report([usual, *runs], usual)
+
+
+def _timed(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _report(runs: list[Measured], usual: Measured) -> None:
+    out = sys.stdout
+    out.write(
+        f"{'':24}{'events':>8}{'events/s':>10}{'x usual':>9}{'write units':>13}{'read units':>12}   (per event)\n"
+    )
+    for run in runs:
+        ratio = run.events_per_second / usual.events_per_second
+        out.write(
+            f"{run.name:24}{run.events:>8}{run.events_per_second:>10.0f}{ratio:>9.1f}"
+            f"{run.write_units / run.events:>13.4f}{run.read_units / run.events:>12.4f}\n"
+        )
+
+
+if __name__ == "__main__":
+    main()
