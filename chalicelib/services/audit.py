@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from chalicelib.domain.ledger import EntryKind
@@ -179,11 +179,11 @@ def _compare_invoices(head: Head, invoices: Mapping[Period, Invoice], entries: l
 
 
 def _missing_invoices(head: Head, invoices: Mapping[Period, Invoice]) -> Iterator[str]:
-    if not invoices:
-        return
-    expected = Counter(range(min(invoices).ordinal, head.state.invoiced_through.ordinal + 1))
-    for ordinal in sorted(expected - Counter(period.ordinal for period in invoices)):
-        yield f"invoice {type(head.state.oldest_open).from_ordinal(ordinal)} is missing"
+    period = min(invoices, default=head.state.oldest_open)
+    while period <= head.state.invoiced_through:
+        if period not in invoices:
+            yield f"invoice {period} is missing"
+        period = period.next
 
 
 def _text(value: Decimal) -> str:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 from ulid import ULID
 
 from chalicelib.domain.credit import Grant, GrantKind
-from chalicelib.domain.ledger import EntryKind, LedgerEntry, book_grant, pool_balance
+from chalicelib.domain.ledger import EntryKind, LedgerEntry, Settled, book_grant, pool_balance
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.products import SHARED_POOL
 from chalicelib.services.changes import Changes, Decision, Situation, new_nonce
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 
 OPERATION: Final = "grants"
+CREATED: Final = 201
 
 
 class GrantRequest(Struct, frozen=True):
@@ -66,15 +68,14 @@ class GrantingCredit:
                 `idempotency_key_reused` for another request under the same key.
             BusyError: where the account is too busy.
         """
-        body_hash = sha256(msgspec.json.encode(request)).hexdigest()
-        grant_id = str(ULID())
+        order = _Order(request, idempotency_key, actor, grant_id=str(ULID()))
 
         def decide(situation: Situation) -> Decision[GrantAnswer]:
             first = self._records.first_answer(account, OPERATION, idempotency_key)
             if first is not None:
-                return Decision(_repeat(first, body_hash))
+                return Decision(order.repeat(first))
             self._check(request, situation)
-            return _book(request, grant_id, situation, actor, idempotency_key, body_hash)
+            return order.book(situation)
 
         answer = self._changes.apply(account, new_nonce(), decide)
         if answer is None:
@@ -92,43 +93,57 @@ class GrantingCredit:
             raise RefusedError("invalid_request", f"expires_on {detail}", (Fault("/expires_on", detail),))
 
 
-def _repeat(first: FirstAnswer, body_hash: str) -> GrantAnswer:
-    if first.body_hash != body_hash:
-        raise RefusedError("idempotency_key_reused", "the key was used with another body")
-    return msgspec.json.decode(first.answer, type=GrantAnswer)
+class _Order(Struct, frozen=True):
+    """A request to grant, under its idempotency key."""
 
+    request: GrantRequest
+    idempotency_key: str
+    actor: str
+    grant_id: str
 
-def _book(  # noqa: PLR0913 - all that a grant is made of
-    request: GrantRequest,
-    grant_id: str,
-    situation: Situation,
-    actor: str,
-    idempotency_key: str,
-    body_hash: str,
-) -> Decision[GrantAnswer]:
-    state, at = situation.state, situation.at
-    account = state.account
-    period = state.current_period(at)
-    expires_at = None if request.expires_on is None else account.calendar.end_of_day(request.expires_on)
-    grant = Grant(grant_id, request.pool, GrantKind.PROMOTIONAL, request.amount, at, expires_at)
-    booked, settled = book_grant(state, grant)
-    entry = LedgerEntry(
-        id=f"grant-{grant_id}",
-        at=at,
-        recorded_at=at,
-        kind=EntryKind.GRANT,
-        pool=request.pool,
-        amount=request.amount,
-        balance_before=pool_balance(state, request.pool, period, at),
-        cause=request.reason,
-        actor=actor,
-        period=period,
-        expires_on=request.expires_on,
-        grant=grant_id,
-        settled=settled,
-    )
-    remaining = next((left.remaining for left in booked.grants if left.id == grant_id), ZERO)
-    answer = GrantAnswer(grant_id, request.pool, request.amount, remaining, request.expires_on, account.currency)
-    first = FirstAnswer(body_hash, 201, msgspec.Raw(msgspec.json.encode(answer)))
-    puts = (put_entry(account.id, entry), put_first_answer(account.id, OPERATION, idempotency_key, first))
-    return Decision(answer, msgspec.structs.replace(booked, at=at), puts=puts)
+    @property
+    def body_hash(self) -> str:
+        return sha256(msgspec.json.encode(self.request)).hexdigest()
+
+    def repeat(self, first: FirstAnswer) -> GrantAnswer:
+        if first.body_hash != self.body_hash:
+            raise RefusedError("idempotency_key_reused", "the key was used with another body")
+        return msgspec.json.decode(first.answer, type=GrantAnswer)
+
+    def book(self, situation: Situation) -> Decision[GrantAnswer]:
+        request, account = self.request, situation.state.account
+        expires_at = None if request.expires_on is None else account.calendar.end_of_day(request.expires_on)
+        grant = Grant(self.grant_id, request.pool, GrantKind.PROMOTIONAL, request.amount, situation.at, expires_at)
+        state, settled = book_grant(situation.state, grant)
+        answer = GrantAnswer(
+            id=self.grant_id,
+            pool=request.pool,
+            amount=request.amount,
+            remaining=next((left.remaining for left in state.grants if left.id == self.grant_id), ZERO),
+            expires_on=request.expires_on,
+            currency=account.currency,
+        )
+        first = FirstAnswer(self.body_hash, CREATED, msgspec.Raw(msgspec.json.encode(answer)))
+        puts = (
+            put_entry(account.id, self._entry(situation, settled)),
+            put_first_answer(account.id, OPERATION, self.idempotency_key, first),
+        )
+        return Decision(answer, replace(state, at=situation.at), puts=puts)
+
+    def _entry(self, situation: Situation, settled: tuple[Settled, ...]) -> LedgerEntry:
+        period = situation.state.current_period(situation.at)
+        return LedgerEntry(
+            id=f"grant-{self.grant_id}",
+            at=situation.at,
+            recorded_at=situation.at,
+            kind=EntryKind.GRANT,
+            pool=self.request.pool,
+            amount=self.request.amount,
+            balance_before=pool_balance(situation.state, self.request.pool, period, situation.at),
+            cause=self.request.reason,
+            actor=self.actor,
+            period=period,
+            expires_on=self.request.expires_on,
+            grant=self.grant_id,
+            settled=settled,
+        )
