@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from chalicelib.domain.instants import Instant, NotAnInstantError, parse_instant
+from chalicelib.domain.instants import Instant, NotAnInstantError, format_instant, parse_instant
 
 
 if TYPE_CHECKING:
     from chalicelib.services.container import Services
 
 _EVER: Final = 1 << 62
+
+EARLIEST_START: Final = parse_instant("2000-01-01T00:00:00Z")
 
 
 class InstantType(click.ParamType[Instant]):
@@ -78,6 +80,9 @@ def serve(port: int, store: str, data: Path | None, no_demo: bool, test_clock: s
     start = None
     if test_clock is not None:
         start = InstantType().convert(test_clock, None, None) if test_clock else RealClock().now()
+        if start < EARLIEST_START:
+            message = f"the test clock starts at {format_instant(EARLIEST_START)} or later"
+            raise click.UsageError(message)
     try:
         run(
             port=port,

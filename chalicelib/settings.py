@@ -17,7 +17,6 @@ LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 RETENTION_MONTHS_MIN: Final = 3
 RETENTION_MONTHS_MAX: Final = 1_200
-CLOSE_GRACE_SECONDS_MAX: Final = 7 * 24 * 60 * 60
 
 _DIGITS_MAX: Final = 12
 _LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -33,8 +32,7 @@ class Settings:
     """
     The settings of one running service.
 
-    *store* is the URL of a DynamoDB endpoint, None for AWS's own; *close_grace_seconds* the wait after a
-    month's end for late events.
+    *store* is the URL of a DynamoDB endpoint, None for AWS's own; *retention_months* is how long usage is kept.
     """
 
     store: str | None = None
@@ -47,7 +45,6 @@ class Settings:
     audience: str | None = None
     test_clock: bool = False
     retention_months: int = 25
-    close_grace_seconds: int = 3600
     log_level: str = "INFO"
 
     @classmethod
@@ -75,9 +72,6 @@ class Settings:
             test_clock=source.flag("TEST_CLOCK", default=cls.test_clock),
             retention_months=source.whole_number(
                 "RETENTION_MONTHS", RETENTION_MONTHS_MIN, RETENTION_MONTHS_MAX, cls.retention_months
-            ),
-            close_grace_seconds=source.whole_number(
-                "CLOSE_GRACE_SECONDS", 0, CLOSE_GRACE_SECONDS_MAX, cls.close_grace_seconds
             ),
             log_level=source.log_level(cls.log_level),
         )
@@ -122,12 +116,7 @@ class _Variables:
         text = self.text(name)
         if text is None:
             return default
-        if not (
-            text.isascii()
-            and text.isdecimal()
-            and len(text) <= _DIGITS_MAX
-            and minimum <= int(text) <= maximum
-        ):
+        if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS_MAX and minimum <= int(text) <= maximum):
             _refuse(name, f"must be a whole number from {minimum} to {maximum}")
         return int(text)
 

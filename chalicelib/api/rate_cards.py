@@ -85,14 +85,17 @@ def _csv_lines(body: bytes) -> list[Line]:
     except csv.Error as error:
         raise RefusedError("malformed_body", f"the CSV cannot be read: {error}") from error
     header = [title.strip() for title in rows[0][1]] if rows else []
-    faults = [*_header_faults(header), *_length_faults(header, rows[1:])]
+    faults = tuple(_header_faults(header))
     if faults:
-        raise RefusedError("invalid_rate_card", "the rate card is refused as a whole", tuple(faults))
+        raise RefusedError("invalid_rate_card", "the rate card is refused as a whole", faults)
     filled = ((number, row) for number, row in rows[1:] if any(cell.strip() for cell in row))
-    return [
-        Line(f"/rows/{index}", f"line {number}", dict(zip(header, row, strict=True)))
-        for index, (number, row) in enumerate(filled)
-    ]
+    return [_csv_line(f"/rows/{index}", f"line {number}", header, row) for index, (number, row) in enumerate(filled)]
+
+
+def _csv_line(pointer: str, label: str, header: Sequence[str], row: Sequence[str]) -> Line:
+    if len(row) != len(header):
+        return Line(pointer, label, {}, fault=f"{len(row)} cells for {len(header)} columns")
+    return Line(pointer, label, dict(zip(header, row, strict=True)))
 
 
 def _header_faults(header: Sequence[str]) -> Iterator[Fault]:
@@ -106,32 +109,22 @@ def _header_faults(header: Sequence[str]) -> Iterator[Fault]:
             yield Fault("/columns", f"line 1: the column {title!r} stands twice")
 
 
-def _length_faults(header: Sequence[str], rows: Sequence[tuple[int, list[str]]]) -> Iterator[Fault]:
-    for number, row in rows:
-        if any(cell.strip() for cell in row) and len(row) != len(header):
-            yield Fault("/rows", f"line {number}: {len(row)} cells for {len(header)} columns")
-
-
 def _json_lines(call: Call) -> list[Line]:
     document = call.read(object)
     rows = document.get("rows") if isinstance(document, dict) else document
     if not isinstance(rows, list):
         raise RefusedError("malformed_body", "the body must hold a list of rows")
-    faults: list[Fault] = []
-    lines = []
-    for index, row in enumerate(rows):
-        cells = {}
-        for member, value in row.items() if isinstance(row, dict) else [("", row)]:
-            column, cell = _TITLES.get(member), _cell(value)
-            if column is None or cell is None:
-                wrong = "there is no such column" if column is None else "must be text, in plain notation"
-                faults.append(Fault(f"/rows/{index}/{member}", f"row {index + 1}: {member!r} {wrong}"))
-            else:
-                cells[column] = cell
-        lines.append(Line(f"/rows/{index}", f"row {index + 1}", cells))
-    if faults:
-        raise RefusedError("invalid_rate_card", "the rate card is refused as a whole", tuple(faults))
-    return lines
+    return [_json_line(f"/rows/{index}", f"row {index + 1}", row) for index, row in enumerate(rows)]
+
+
+def _json_line(pointer: str, label: str, row: object) -> Line:
+    if not isinstance(row, dict):
+        return Line(pointer, label, {}, fault="must be an object")
+    cells = {_TITLES.get(str(member), str(member)): _cell(value) for member, value in row.items()}
+    wrong = [column for column, cell in cells.items() if column not in COLUMNS or cell is None]
+    if wrong:
+        return Line(pointer, label, {}, fault=f"{wrong[0]!r} is no column, or its value is not text")
+    return Line(pointer, label, {column: cell for column, cell in cells.items() if cell is not None})
 
 
 def _cell(value: object) -> str | None:

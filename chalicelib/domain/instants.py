@@ -17,6 +17,11 @@ DAY: Final = 24 * HOUR
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+
+EARLIEST: Final = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+LATEST: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+"""The first and the last instant that can be written."""
+
 _RFC_3339: Final = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,30}))?"
     r"(?:([Zz])|([+-])([0-9]{2}):([0-9]{2}))"
@@ -51,7 +56,7 @@ def parse_instant(text: str) -> Instant:
             int(fraction[:6].ljust(6, "0")) if fraction else 0,
             tzinfo=offset,
         )
-        return to_instant(moment)
+        return to_instant(moment.astimezone(UTC))
     except (ValueError, OverflowError) as error:
         message = f"is not a time that exists: {error}"
         raise NotAnInstantError(message) from error

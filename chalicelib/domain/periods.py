@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
-from chalicelib.domain.instants import Instant, to_datetime, to_instant
+from chalicelib.domain.instants import EARLIEST, LATEST, Instant, to_datetime, to_instant
 
 
 _PERIOD: Final = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
@@ -107,9 +107,11 @@ class Calendar:
 
     def end_of_day(self, day: date) -> Instant:
         """Return the first instant after *day*."""
-        return self.start_of_day(day + timedelta(days=1))
+        return LATEST if day == date.max else self.start_of_day(day + timedelta(days=1))
 
     def _start_of_day(self, day: date) -> Instant:
+        if day == date.min:
+            return EARLIEST
         midnight = to_instant(datetime(day.year, day.month, day.day, tzinfo=self._zone))
         if self._local(midnight) == datetime(day.year, day.month, day.day):  # noqa: DTZ001 - wall time
             return midnight

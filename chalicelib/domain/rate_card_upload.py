@@ -19,11 +19,16 @@ _SEPARATOR: Final = ";"
 
 
 class Line(NamedTuple):
-    """One row as it was sent: where it stands (`/rows/0`, `line 2`), and its cells by column."""
+    """
+    One row as it was sent: where it stands (`/rows/0`, `line 2`) and its cells by column.
+
+    *fault* says why its cells could not be told apart, where they could not.
+    """
 
     pointer: str
     label: str
     cells: Mapping[str, str]
+    fault: str | None = None
 
 
 class LineFault(NamedTuple):
@@ -52,20 +57,16 @@ def read_rows(lines: Sequence[Line], currency: str | None) -> tuple[RateRow, ...
     """
     if not lines:
         raise InvalidRateCardError([LineFault("/rows", "the card has no rows")])
-    currency = currency or lines[0].cells.get("Currency", "").strip()
-    faults: list[LineFault] = []
-    rows = []
-    read_lines = []
-    for line in lines:
-        reader = _LineReader(line)
-        row = reader.row(currency)
+    currencies = (line.cells.get("Currency", "").strip() for line in lines)
+    currency = currency or next(filter(None, currencies), "")
+    faults = [LineFault(line.pointer, f"{line.label}: {line.fault}") for line in lines if line.fault is not None]
+    whole = [line for line in lines if line.fault is None]
+    readers = [_LineReader(line) for line in whole]
+    rows = [reader.row(currency) for reader in readers]
+    for reader in readers:
         faults += reader.faults
-        if not reader.faults:
-            rows.append(row)
-            read_lines.append(line)
     for earlier, later in find_ties(rows):
-        first, second = read_lines[earlier], read_lines[later]
-        faults.append(LineFault(second.pointer, f"{second.label}: could tie with {first.label}"))
+        faults.append(LineFault(whole[later].pointer, f"{whole[later].label}: could tie with {whole[earlier].label}"))
     if faults:
         raise InvalidRateCardError(faults)
     return tuple(rows)

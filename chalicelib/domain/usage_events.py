@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from decimal import Decimal
 from typing import Final, Literal
 
@@ -19,8 +20,6 @@ FIELD_BYTES_MAX: Final = 64
 AGE_MAX: Final = 35 * DAY
 AHEAD_MAX: Final = 5 * MINUTE
 
-KEPT_DIGITS_MIN: Final = 4
-"""Leading digits of a contact number that are always kept: the country and the start of its plan."""
 HIDDEN_DIGITS: Final = 4
 """Last digits of a contact number that are never kept."""
 
@@ -90,7 +89,7 @@ def kept_number(number: str | None, rated_digits: int) -> str | None:
     """Return the leading digits that rating by *rated_digits* needs, never the last four."""
     if number is None:
         return None
-    return number[: min(max(rated_digits, KEPT_DIGITS_MIN), max(len(number) - HIDDEN_DIGITS, 0))]
+    return number[: min(rated_digits, max(len(number) - HIDDEN_DIGITS, 0))]
 
 
 class _Data(Struct, frozen=True, gc=False):
@@ -146,6 +145,8 @@ def read_usage_event(event: CloudEvent) -> UsageEvent:
     data = event.data
     _check_text("/id", event.id, ID_BYTES_MAX)
     _check_text("/source", event.source, SOURCE_BYTES_MAX)
+    _check_text("/type", event.type)
+    _check_text("/subject", event.subject)
     return UsageEvent(
         account=event.subject,
         source=event.source,
@@ -178,7 +179,7 @@ def _read_number(text: str | None) -> str | None:
     return text.lstrip("+")
 
 
-def _check_text(pointer: str, text: str, bytes_max: int) -> None:
+def _check_text(pointer: str, text: str, bytes_max: int = sys.maxsize) -> None:
     if not text:
         raise InvalidEventError(pointer, "must not be empty")
     if len(text) * 4 > bytes_max and len(text.encode()) > bytes_max:

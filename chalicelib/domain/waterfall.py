@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.domain.credit import Payment, paying_grants, replace_remaining
-from chalicelib.domain.money import ZERO, divide, exact
+from chalicelib.domain.money import EXACT, ZERO, divide, exact
 from chalicelib.domain.periods import Period
 from chalicelib.domain.rate_card import Rate
 from chalicelib.domain.state import AccountState, PeriodUsage, ProductUsage
@@ -47,6 +47,7 @@ class Charge(Struct, frozen=True, gc=False):
     payments: tuple[Payment, ...]
 
     @property
+    @exact
     def credits(self) -> Decimal:
         """Add up what credit paid."""
         return sum((payment.amount for payment in self.payments), ZERO)
@@ -56,7 +57,8 @@ def price(rate: Rate, billed: Decimal, free: Decimal) -> Decimal:
     """Return what *billed* units cost of which *free* are free: half-up to 12 decimals where it is endless."""
     if free == billed:
         return ZERO
-    return divide(rate.price_per_increment * (billed - free), rate.increment)
+    charged = EXACT.subtract(billed, free)
+    return divide(EXACT.multiply(rate.price_per_increment, charged), rate.increment)
 
 
 def billed_units(quantity: Decimal, increment: Decimal) -> Decimal:

@@ -67,9 +67,7 @@ class LocalServer:
     *port* 0 takes a free one. *access_log* gets one line for each request, without its query.
     """
 
-    def __init__(
-        self, app: Chalice, *, port: int = 0, access_log: Callable[[str], None] | None = None
-    ) -> None:
+    def __init__(self, app: Chalice, *, port: int = 0, access_log: Callable[[str], None] | None = None) -> None:
         self._app = app
         self._port = port
         self._access_log = access_log
@@ -297,9 +295,7 @@ class _Handler(BaseHTTPRequestHandler):
             allowed = sorted({*route, "HEAD"} if "GET" in route else route)
             detail = f"this path takes {', '.join(allowed)}"
             return _problem(405, "method_not_allowed", detail, [("Allow", ", ".join(allowed))])
-        headers = {
-            name: value for name, value in self.headers.items() if name.lower() != REQUEST_ID_HEADER.lower()
-        }
+        headers = {name: value for name, value in self.headers.items() if name.lower() != REQUEST_ID_HEADER.lower()}
         headers[REQUEST_ID_HEADER] = request_id
         try:
             return _from_lambda(self._server.gateway.handle_request(method, path, headers, body))

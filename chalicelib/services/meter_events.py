@@ -194,9 +194,9 @@ class _Jury:
         rate = None if table is None else table.match(event)
         if table is None or rate is None:
             return rejected("no_rate", "no row of the rate card in force at the event's time matches it")
-        self._taken_before[event.identity] = event
         if event.number is not None:
             event = replace(event, number=kept_number(event.number, table.rated_digits(event.resource)))
+        self._taken_before[event.identity] = event
         self.fresh.append(PricedEvent(event, rate))
         return ACCEPTED
 

@@ -24,7 +24,6 @@ def test_defaults() -> None:
         audience=None,
         test_clock=False,
         retention_months=25,
-        close_grace_seconds=3600,
         log_level="INFO",
     )
 
@@ -41,7 +40,6 @@ def test_everything_set() -> None:
         "USAGE_TAB_AUDIENCE": "usage",
         "USAGE_TAB_TEST_CLOCK": "true",
         "USAGE_TAB_RETENTION_MONTHS": "13",
-        "USAGE_TAB_CLOSE_GRACE_SECONDS": "0",
         "USAGE_TAB_LOG_LEVEL": "debug",
     }
 
@@ -55,7 +53,6 @@ def test_everything_set() -> None:
         audience="usage",
         test_clock=True,
         retention_months=13,
-        close_grace_seconds=0,
         log_level="DEBUG",
     )
 
@@ -96,9 +93,6 @@ def test_region(environ: dict[str, str], region: str) -> None:
         ("RETENTION_MONTHS", "2", "whole number from 3 to 1200"),
         ("RETENTION_MONTHS", "1201", "whole number from 3 to 1200"),
         ("RETENTION_MONTHS", "9" * 5_000, "whole number from 3 to 1200"),
-        ("CLOSE_GRACE_SECONDS", "-1", "whole number from 0 to 604800"),
-        ("CLOSE_GRACE_SECONDS", "1.5", "whole number from 0 to 604800"),
-        ("CLOSE_GRACE_SECONDS", "²", "whole number from 0 to 604800"),
         ("LOG_LEVEL", "LOUD", "must be one of DEBUG"),
     ],
 )
