@@ -189,14 +189,20 @@ const MESSAGES = {
 const UNITS = {
   message: [["message", "messages"], ["mensagem", "mensagens"], ["mensaje", "mensajes"]],
   number: [["number", "numbers"], ["número", "números"], ["número", "números"]],
-  interaction: [
-    ["interaction", "interactions"],
-    ["interação", "interações"],
-    ["interacción", "interacciones"],
+  conversation: [
+    ["conversation", "conversations"],
+    ["conversa", "conversas"],
+    ["conversación", "conversaciones"],
   ],
-  request: [["request", "requests"], ["pedido", "pedidos"], ["petición", "peticiones"]],
-  call: [["call", "calls"], ["chamada", "chamadas"], ["llamada", "llamadas"]],
-  agent: [["agent", "agents"], ["agente", "agentes"], ["agente", "agentes"]],
+  email: [["email", "emails"], ["e-mail", "e-mails"], ["correo", "correos"]],
+  evaluation: [["evaluation", "evaluations"], ["avaliação", "avaliações"], ["evaluación", "evaluaciones"]],
+  run: [["run", "runs"], ["execução", "execuções"], ["ejecución", "ejecuciones"]],
+  session: [["session", "sessions"], ["sessão", "sessões"], ["sesión", "sesiones"]],
+  "thousand characters": [
+    ["thousand characters", "thousand characters"],
+    ["mil caracteres", "mil caracteres"],
+    ["mil caracteres", "mil caracteres"],
+  ],
 };
 
 /**
