@@ -45,7 +45,20 @@ _store_option = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """A group whose commands tell of a store that fails them in a line."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        from chalicelib.services.errors import BusyError  # noqa: PLC0415
+        from chalicelib.storage.items import StoreError  # noqa: PLC0415
+
+        try:
+            return super().invoke(ctx)
+        except (BusyError, StoreError) as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="usage-tab")
 def main() -> None:
     """Meter usage, burn down credit and issue invoices for a contact centre's Usage tab."""

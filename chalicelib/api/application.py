@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from chalice.app import Chalice
 
-from chalicelib.api.problems import problem
+from chalicelib.api.problems import JSON, problem
 
 
 if TYPE_CHECKING:
@@ -69,13 +70,12 @@ class Application(Chalice):
 
 
 def _as_problem(answer: dict[str, Any]) -> dict[str, Any]:
-    if answer["statusCode"] < 400 or "problem+json" in str(answer["headers"].get("Content-Type")):  # noqa: PLR2004
+    """Return *answer*, or the problem it stands for where the framework itself made it."""
+    if answer["statusCode"] < HTTPStatus.BAD_REQUEST or answer["headers"].get("Content-Type") != JSON:
         return answer
-    try:
-        body = json.loads(answer.get("body") or "{}")
-    except ValueError:
-        body = {}
-    framework_code = body.get("Code") if isinstance(body, dict) else None
-    code = _CODE_OF_FRAMEWORK_ERROR.get(framework_code or "", "internal_error")
-    detail = str(body["Message"]) if code != "internal_error" else "the request could not be answered"
+    error = json.loads(answer["body"])
+    if "Code" not in error:
+        return answer
+    code = _CODE_OF_FRAMEWORK_ERROR.get(error["Code"], "internal_error")
+    detail = "the request could not be answered" if code == "internal_error" else str(error["Message"])
     return problem(code, detail).to_dict()

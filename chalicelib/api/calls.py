@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import msgspec
 from chalice.app import Blueprint, Response
 
-from chalicelib.api.problems import problem
+from chalicelib.api.problems import JSON, problem
 from chalicelib.api.tokens import Caller, KeysUnavailable, Unauthenticated
 from chalicelib.observability import logger
 from chalicelib.services.errors import BusyError, Fault, RefusedError
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from chalicelib.services.container import Services
 
 RETRY_AFTER_SECONDS: Final = 1
-JSON: Final = "application/json"
 ANY_CONTENT: Final = ["*/*"]
 """Routes take any content type: what a body is, is seen by reading it."""
 
@@ -109,7 +108,7 @@ class Call:
             return msgspec.json.decode(self.body, type=kind)
         except msgspec.ValidationError as error:
             message, _, path = str(error).partition(" - at `$")
-            pointer = path.rstrip("`").replace(".", "/").replace("[...]", "")
+            pointer = path.rstrip("`").partition("[")[0].replace(".", "/")
             raise RefusedError("invalid_request", message, (Fault(pointer, message),)) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise RefusedError("malformed_body", f"the body is not JSON: {error}") from error

@@ -11,6 +11,7 @@ from chalice.app import Response
 from chalicelib.services.errors import Fault, RefusedError
 
 
+JSON: Final = "application/json"
 CONTENT_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:usage-tab:problem:"
 FAULTS_SHOWN_MAX: Final = 1000

@@ -29,10 +29,10 @@ def next_due_at(state: AccountState) -> Instant:
 
 
 def carry_out_due(
-    state: AccountState, until: Instant, recorded_at: Instant
+    state: AccountState, until: Instant, recorded_at: Instant, entries_max: int | None = None
 ) -> tuple[AccountState, tuple[LedgerEntry, ...]]:
     """
-    Carry out all that is due at or before *until*, except invoices, in the order of due times.
+    Carry out all that is due at or before *until*, except invoices, in the order of due times; at most *entries_max*.
 
     An expiry that is due after an invoice not yet issued waits for it, so that a late close finds the credit a timely
     one would have found; no grant pays or counts once it expired, recorded or not. Doing it in two steps, at any
@@ -41,7 +41,7 @@ def carry_out_due(
     entries = []
     limit = min(until, close_due_at(state, state.oldest_open))
     expiring = [grant for grant in state.grants if grant.expires_at is not None and grant.expires_at <= limit]
-    for grant in sorted(expiring, key=lambda grant: grant.expires_at or limit):
+    for grant in sorted(expiring, key=lambda grant: grant.expires_at or limit)[:entries_max]:
         state, entry = expire_grant(state, grant, recorded_at)
         entries.append(entry)
     return state, tuple(entries)

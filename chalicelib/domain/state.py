@@ -84,12 +84,12 @@ class AccountState(Struct, frozen=True):
         return self.periods.get(period, NO_USAGE)
 
     def current_period(self, at: Instant) -> Period:
-        """Return the calendar month at the instant *at*."""
-        return self.account.calendar.period_of(at)
+        """
+        Return the calendar month at the instant *at*.
 
-    def shown_period(self, at: Instant) -> Period:
-        """Return the period the tab shows at *at*: the oldest that awaits its invoice, else the current one."""
-        return min(self.oldest_open, self.current_period(at))
+        For an account that was moved to a zone where it still is the month before its first, that is its first.
+        """
+        return max(self.account.calendar.period_of(at), self.oldest_open)
 
     def with_usage(self, period: Period, usage: PeriodUsage) -> AccountState:
         """Return the state with another usage of *period*."""

@@ -12,6 +12,7 @@ import secrets
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.domain.due import carry_out_due
 from chalicelib.domain.instants import SECOND, Instant
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 TRIES_MAX: Final = 400
 """With the longest pauses about twenty seconds: what a caller of the API waits for at the most."""
 LOSSES_BEFORE_TURN: Final = 3
+DUE_AT_ONCE_MAX: Final = 40
+"""Movements that fall due and are committed with a decision; more than these get commits of their own first."""
 TURN_LENGTH: Final = 2 * SECOND
 
 _PAUSE_SECONDS: Final = 0.004
@@ -114,13 +117,18 @@ class Changes:
         raise BusyError(message)
 
     def _commit(self, head: Head, nonce: bytes, decide: Callable[[Situation], Decision[R]]) -> R:
+        account = head.state.account.id
         at = max(head.state.at, self._clock.now())
-        state, entries = carry_out_due(head.state, at, at)
+        state, entries = carry_out_due(head.state, at, at, DUE_AT_ONCE_MAX)
+        due = tuple(put_entry(account, entry) for entry in entries)
+        if len(due) == DUE_AT_ONCE_MAX:
+            self._accounts.commit(head, Commit(replace(state, at=at), puts=due))
+            raise LostRaceError
         decision = decide(Situation(head, state, at))
         if decision.state is not None:
-            account = head.state.account.id
-            puts = (*(put_entry(account, entry) for entry in entries), *decision.puts)
-            self._accounts.commit(head, Commit(decision.state, nonce, decision.charges, puts))
+            self._accounts.commit(head, Commit(decision.state, nonce, decision.charges, (*due, *decision.puts)))
+        elif head.turn is not None and head.turn.nonce == nonce:
+            self._accounts.note_turn(head, None)
         return decision.result
 
     def _is_others_turn(self, head: Head, nonce: bytes) -> bool:
@@ -129,7 +137,7 @@ class Changes:
     def _take_turn(self, head: Head, nonce: bytes) -> Head:
         """Ask the others to wait, and return the head that says so."""
         turn = Turn(nonce, self._real_clock.now() + TURN_LENGTH)
-        return self._accounts.take_turn(head, turn)
+        return self._accounts.note_turn(head, turn)
 
     def _wait(self, losses: int) -> None:
         longest = min(_PAUSE_SECONDS * 2**losses, _PAUSE_SECONDS_MAX)

@@ -67,7 +67,7 @@ class ShowingUsage:
             RefusedError: `not_found` for an unknown account, a period before it or one in the future.
         """
         state, at = self._state(account)
-        period = state.shown_period(at) if period is None else period
+        period = state.oldest_open if period is None else period
         if period <= state.invoiced_through:
             return self._tab_at_issue(account, period)
         if period > state.current_period(at):
@@ -105,7 +105,7 @@ class ShowingUsage:
             RefusedError: `not_found` for an unknown account.
         """
         state, at = self._state(account)
-        return draft_invoice(state, state.shown_period(at), self._products(state), at)
+        return draft_invoice(state, state.oldest_open, self._products(state), at)
 
     def _tab_at_issue(self, account: str, period: Period) -> Tab:
         invoice = self.invoice(account, period)

@@ -114,9 +114,9 @@ class Accounts:
         successor = self._successor(head, commit)
         self._write(encode_head(successor), VersionIs(head.version), commit.puts)
 
-    def take_turn(self, head: Head, turn: Turn) -> Head:
+    def note_turn(self, head: Head, turn: Turn | None) -> Head:
         """
-        Note in the head that others should let a request pass, and return the head with the note.
+        Note in the head which request others should let pass, None for none, and return the head with the note.
 
         Raises:
             LostRaceError: if the account is not as *head* was read any more.

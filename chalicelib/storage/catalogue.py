@@ -21,10 +21,12 @@ from chalicelib.domain.instants import MINUTE, Instant
 from chalicelib.domain.products import DEFAULT_CATALOGUE, Product
 from chalicelib.domain.rate_card import RateRow, RateTable, Revision
 from chalicelib.storage import keys
+from chalicelib.storage.accounts import LostRaceError
 from chalicelib.storage.items import (
     Absent,
     Condition,
     ConditionFailedError,
+    ContentionError,
     Item,
     ItemStore,
     Key,
@@ -35,7 +37,7 @@ from chalicelib.storage.items import (
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 FORMAT: Final = b"\x01"
@@ -132,6 +134,19 @@ class Catalogue:
     def forget(self) -> None:
         """Read the products anew next time."""
         self._forget_at = 0
+
+    def write(self, puts: Iterable[Put]) -> None:
+        """
+        Write entries one by one.
+
+        Raises:
+            LostRaceError: where one is not as it was read any more.
+        """
+        for put in puts:
+            try:
+                self._store.put(put.table, put.item, put.condition)
+            except (ConditionFailedError, ContentionError) as error:
+                raise LostRaceError from error
 
     def card(self, card: str) -> CardEntry | None:
         """Return a rate card as it is now, None where there is none."""

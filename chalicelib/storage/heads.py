@@ -20,7 +20,7 @@ The item's plain attributes are its version and its place in the index of due wo
     7  tail         the latest takings in the format of takings, not deflated; empty where there are none
     8  turn         [nonce, until] of the writer that others let pass, or nil
 
-Decimals are integers where whole, else text.
+Decimals are integers where whole and of 18 digits at most, else text.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ The columns, in order:
     3  ids           text of each event, nil where it is among the UUIDs
     4  interactions  the different interaction ids, nil where it is among the UUIDs
     5  interaction   of each event: 0 for none, else its place in column 4, from 1
-    6  quantities    integer where whole, else text
+    6  quantities    integer where whole and of 18 digits at most, else text; so are all decimals
     7  numbers       leading digits of each event's number, nil where it has none
     8  rates         [[card, effective date as ordinal day, revision, row, price, increment], ...]
     9  shapes        [[source, resource, direction, resolution, country code, category, type,
@@ -60,6 +60,7 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _UUID_BYTES: Final = 16
 _TIME_UNITS: Final = (1_000_000, 1_000, 1)
 _RAW_DEFLATE: Final = -15
+_INTEGER_CHARACTERS_MAX: Final = 18
 
 T = TypeVar("T", bound=Hashable)
 
@@ -78,9 +79,9 @@ class UnknownFormatError(ValueError):
 
 
 def pack_decimal(value: Decimal) -> int | str:
-    """Write a decimal as an integer where it is whole, else as text."""
+    """Write a decimal as an integer where it is whole and has at most 18 digits, else as text."""
     text = format_decimal(value)
-    return text if "." in text else int(text)
+    return text if "." in text or len(text) > _INTEGER_CHARACTERS_MAX else int(text)
 
 
 def unpack_decimal(value: int | str) -> Decimal:

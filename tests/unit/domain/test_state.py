@@ -13,26 +13,25 @@ from tests.unit.domain.builders import a_state, an_account, at, used
 
 
 @pytest.mark.parametrize(
-    ("now", "invoiced_through", "shown"),
+    ("now", "invoiced_through", "current"),
     [
         ("2026-11-10T12:00:00Z", "2026-10", "2026-11"),
         # October awaits its invoice
-        ("2026-11-01T00:30:00Z", "2026-09", "2026-10"),
-        # so do two months that nobody closed: the older comes first
-        ("2026-12-10T12:00:00Z", "2026-09", "2026-10"),
-        ("2026-11-01T01:00:00Z", "2026-10", "2026-11"),
+        ("2026-11-01T00:30:00Z", "2026-09", "2026-11"),
+        # the account was moved to a zone where it still is the month before its first
+        ("2026-10-31T23:30:00Z", "2026-10", "2026-11"),
     ],
 )
-def test_the_period_shown(now: str, invoiced_through: str, shown: str) -> None:
-    """The oldest month that awaits its invoice is shown, else the current one."""
+def test_the_current_period_is_never_invoiced(now: str, invoiced_through: str, current: str) -> None:
+    """The calendar month is the current period, but none before the oldest that is open."""
     state = a_state(now=now, invoiced_through=invoiced_through)
 
-    assert Period.parse(shown) == state.shown_period(at(now))
+    assert Period.parse(current) == state.current_period(at(now))
 
 
 def test_the_current_period_is_local() -> None:
     """The calendar month is that of the account's zone."""
-    state = a_state(account=an_account("America/New_York"))
+    state = a_state(account=an_account("America/New_York"), invoiced_through="2026-09")
 
     assert Period(2026, 10) == state.current_period(at("2026-11-01T03:59:59Z"))
     assert Period(2026, 11) == state.current_period(at("2026-11-01T04:00:00Z"))

@@ -1,0 +1,201 @@
+"""The server killed in the middle of its work, and stopped in order: nothing that it answered is lost."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import urllib3
+
+from tests.e2e.client import Client, batches, event
+from tests.e2e.importing import import_calls, import_words
+from tests.e2e.samples import NOW, SETTINGS, as_events, put_rate_cards, write_rows
+from tests.e2e.server import Server
+from tests.oracle.billing import bill
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from tests.e2e.samples import Sample
+
+FREE_SECONDS = "5000"
+POSTERS = 4
+CALLS_MAX = 400
+
+
+@pytest.fixture
+def durable(home: Path, dynamodb_local: str, name: str) -> Iterator[Server]:
+    """Run a server whose store, in tables of its own, outlives it."""
+    tables = {"USAGE_TAB_STATE_TABLE": f"{name}-state", "USAGE_TAB_PAGES_TABLE": f"{name}-pages"}
+    options = ["--no-demo", "--test-clock", NOW, "--store", dynamodb_local]
+    with Server(home, *options, environment=tables) as server:
+        put_rate_cards(server.client)
+        yield server
+
+
+@pytest.fixture
+def calls(plain: Sample, tmp_path: Path) -> Path:
+    """Give a file of calls of one month."""
+    return write_rows(tmp_path / "calls.csv", plain.rows_before_now()[:CALLS_MAX])
+
+
+def put_customer(server: Server, sample: Sample) -> None:
+    """Create the customer whose calls these are."""
+    server.client.put_rate_card("quarter", "2020-01-01", sample.card.read_text(encoding="utf-8"))
+    free_units = {"call": {"quantity": FREE_SECONDS, "per": "account"}}
+    server.client.put_account("acme", {**SETTINGS, "rate_card": "quarter", "free_units": free_units})
+
+
+def assert_billed(server: Server, sample: Sample, calls: Path) -> None:
+    """Check the customer's figures against the calculation apart and against the records."""
+    months: dict[str, Any] = bill(calls, sample.card, "UTC", {"call": FREE_SECONDS})
+    line = months["2021-01"]["lines"]["call"]
+    row = server.client.product("acme")
+    assert row["free_units"]["used"] == line["free_units_used"]
+    for member in ("quantity", "billed_quantity", "amount", "to_be_invoiced"):
+        assert row[member] == line[member]
+    audit = server.audit("acme")
+    assert audit.returncode == 0, audit
+
+
+class Posters:
+    """Threads that post batches until there are none left or nobody answers, and keep what was answered."""
+
+    def __init__(self, server: Server, events: Sequence[Any], size: int) -> None:
+        self.accepted: list[Any] = []
+        self._waiting: queue.SimpleQueue[Sequence[Any]] = queue.SimpleQueue()
+        for batch in batches(events, size):
+            self._waiting.put(batch)
+        self._answers = threading.Semaphore(0)
+        self._address = server.url, server.token
+        self._threads = [threading.Thread(target=self._post) for _ in range(POSTERS)]
+        for thread in self._threads:
+            thread.start()
+
+    def wait_for(self, answers: int) -> None:
+        """Wait for so many more answers."""
+        for _ in range(answers):
+            assert self._answers.acquire(timeout=60)
+
+    def join(self) -> list[Any]:
+        """Wait until all have ended and return the events that were answered with `accepted`."""
+        for thread in self._threads:
+            thread.join()
+        return self.accepted
+
+    def _post(self) -> None:
+        with Client(*self._address) as client:
+            while True:
+                try:
+                    batch = self._waiting.get_nowait()
+                    counts = client.post(batch)
+                except (queue.Empty, urllib3.exceptions.HTTPError):
+                    return
+                others = {result["index"] for result in counts["results"]}
+                self.accepted += [event for index, event in enumerate(batch) if index not in others]
+                self._answers.release()
+
+
+def test_a_killed_server_has_kept_all_that_it_answered(durable: Server, plain: Sample, calls: Path) -> None:
+    """Killed again and again under load, the server knows every event it accepted, and counts each once."""
+    put_customer(durable, plain)
+    events = as_events(plain.rows_before_now()[:CALLS_MAX], "acme")
+    answered: list[Any] = []
+
+    for size, answers in ((5, 6), (3, 17), (1, 40)):
+        known = {event["id"] for event in answered}
+        posters = Posters(durable, [event for event in events if event["id"] not in known], size)
+        posters.wait_for(answers)
+        durable.kill()
+        answered += posters.join()
+        durable.start()
+        for batch in batches(answered, 1000):
+            assert durable.client.post(batch)["duplicates"] == len(batch)
+
+    assert 0 < len(answered) < len(events)
+    imported = import_calls(durable, "acme", calls)
+    assert imported.returncode == 0, imported
+    assert_billed(durable, plain, calls)
+
+
+def test_an_import_outlives_the_server(durable: Server, plain: Sample, calls: Path) -> None:
+    """An import goes on by itself once a killed server is back, and may then be run again."""
+    put_customer(durable, plain)
+    importer = durable.begin(*import_words(durable, "acme", calls, "--batch", "4"))
+    while not durable.client.usage("acme")["products"]:
+        assert importer.poll() is None
+    durable.kill()
+    durable.start()
+
+    with importer:
+        out, err = importer.communicate(timeout=120)
+    assert importer.returncode == 0, (out, err)
+    again = import_calls(durable, "acme", calls)
+    assert again.stdout.startswith("0 accepted,")
+    assert_billed(durable, plain, calls)
+
+
+def test_a_server_stopped_under_load_has_kept_all_that_it_answered(
+    home: Path, plain: Sample, calls: Path, tmp_path: Path
+) -> None:
+    """With `--data`, a server that is asked to stop finishes what runs and keeps everything in the folder."""
+    options = ["--no-demo", "--test-clock", NOW, "--data", str(tmp_path / "data")]
+    with Server(home, *options) as server:
+        put_customer(server, plain)
+        posters = Posters(server, as_events(plain.rows_before_now()[:CALLS_MAX], "acme"), 10)
+        posters.wait_for(5)
+        assert server.stop() == 0
+        answered = posters.join()
+
+        server.start()
+        assert server.client.post(answered)["duplicates"] == len(answered)
+        assert import_calls(server, "acme", calls).returncode == 0
+        assert_billed(server, plain, calls)
+
+
+def test_a_folder_holds_everything_over_a_restart(home: Path, tmp_path: Path) -> None:
+    """Accounts, cards, products, usage, credit, invoices, keys and the clock are found again."""
+    options = ["--no-demo", "--test-clock", NOW, "--data", str(tmp_path / "data")]
+    with Server(home, *options) as server:
+        client = server.client
+        put_rate_cards(server.client)
+        client.put_account("acme", {**SETTINGS, "rate_card": "simple"})
+        client.ask("PUT", "/v1/products/fax", {"name": "Faxes", "unit": "page"})
+        client.take(event("acme", "1", "2021-01-20T11:00:00Z", "90"))
+        client.move_clock("2021-02-03T12:00:00Z")
+        grant = client.grant("acme", "10", "k", expires_on="2021-02-28")
+        client.take(event("acme", "2", "2021-02-03T11:00:00Z", "30"))
+        before, token = everything(client), server.token
+        assert server.stop() == 0
+
+        server.start()
+        assert everything(server.client) == before
+        assert server.client.get("/v1/accounts/acme", token=token)["id"] == "acme"
+        assert server.client.get("/v1/test-clock") == {"now": "2021-02-03T12:00:00Z"}
+        assert server.client.grant("acme", "10", "k", expires_on="2021-02-28") == grant
+        assert server.client.post([event("acme", "1", "2021-01-20T11:00:00Z", "90")])["duplicates"] == 1
+        assert server.audit("acme").returncode == 0
+
+
+def everything(client: Client) -> list[Any]:
+    """Return all that there is to read of the customer and of the catalogue."""
+    account = "/v1/accounts/acme"
+    paths = (
+        account,
+        *(f"{account}/{name}" for name in ("usage", "balances", "ledger", "invoices", "invoices/2021-01")),
+    )
+    return [client.get(path) for path in (*paths, "/v1/products", "/v1/jobs")]
+
+
+def test_a_folder_belongs_to_one_server_at_a_time(home: Path, tmp_path: Path) -> None:
+    """A second server on the same folder says so and leaves the first alone."""
+    with Server(home, "--no-demo", "--data", str(tmp_path / "data")) as server:
+        second = server.command("serve", "--port", "0", "--no-demo", "--data", str(tmp_path / "data"))
+
+        assert second.returncode == 1
+        assert second.stderr.startswith("Error: ")
+        assert server.client.get("/health")["status"] == "ok"
