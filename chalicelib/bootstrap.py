@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 from chalicelib.api.tokens import TokenVerifier
 from chalicelib.domain.instants import DAY, MINUTE
 from chalicelib.services.audit import Auditing
+from chalicelib.services.carry_out_due import CarryingOutDue
 from chalicelib.services.changes import Changes
 from chalicelib.services.clocks import Clock, RealClock
+from chalicelib.services.commit_credit import Committing
 from chalicelib.services.container import Services
-from chalicelib.services.expire_credit import ExpiringCredit
 from chalicelib.services.grant_credit import GrantingCredit
 from chalicelib.services.issue_invoices import IssuingInvoices
 from chalicelib.services.manage_accounts import AccountManagement
@@ -65,9 +66,11 @@ def build_services(
     records = Records(store)
     catalogue = Catalogue(store, real_clock.now)
     changes = Changes(heads, clock, real_clock, pause)
+    carrying_out = CarryingOutDue(changes)
     jobs = Jobs(
         (
-            Job("expire-credit", CALENDAR_JOB_INTERVAL, ExpiringCredit(changes).expire_due),
+            Job("expire-credit", CALENDAR_JOB_INTERVAL, carrying_out.expire),
+            Job("recharge-commitments", CALENDAR_JOB_INTERVAL, carrying_out.recharge),
             Job("issue-invoices", CALENDAR_JOB_INTERVAL, IssuingInvoices(changes, catalogue).issue_due),
         ),
         heads,
@@ -84,6 +87,7 @@ def build_services(
         catalogue=CatalogueManagement(store, catalogue, clock),
         metering=Metering(changes, pages, catalogue),
         granting=GrantingCredit(changes, records, catalogue),
+        committing=Committing(changes, catalogue),
         usage=ShowingUsage(heads, records, catalogue, clock),
         jobs=jobs,
         auditing=Auditing(heads, pages, records, catalogue),

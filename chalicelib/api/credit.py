@@ -51,11 +51,19 @@ def post_grant(call: Call, account: str) -> Response:
     body = call.read(GrantBody)
     request = GrantRequest(
         pool=body.pool,
-        amount=_amount(body.amount),
+        amount=read_amount(body.amount),
         expires_on=None if body.expires_on is None else read_date("/expires_on", body.expires_on),
         reason=body.reason,
     )
     return ok(_show_grant(call.services.granting.grant(account, request, key, caller.subject)), status=201)
+
+
+@routes.route("/v1/accounts/{account}/credits/grants/{grant}/void", methods=["POST"], content_types=ANY_CONTENT)
+@answering(routes)
+def post_void(call: Call, account: str, grant: str) -> Response:
+    """Take back what is left of a promotional grant."""
+    caller = call.require_for_account("admin", account)
+    return ok(_show_grant(call.services.granting.void(account, grant, caller.subject)))
 
 
 @routes.route("/v1/accounts/{account}/ledger", methods=["GET"])
@@ -85,7 +93,13 @@ def idempotency_key(call: Call) -> str:
     return key
 
 
-def _amount(text: str) -> Decimal:
+def read_amount(text: str) -> Decimal:
+    """
+    Read an amount of credit above zero.
+
+    Raises:
+        RefusedError: `invalid_request`.
+    """
     try:
         amount = parse_money(text)
     except NotADecimalError as error:

@@ -27,6 +27,7 @@ _STATUS_BY_CODE: Final = {
     "clock_backwards": HTTPStatus.CONFLICT,
     "fixed_by_usage": HTTPStatus.CONFLICT,
     "idempotency_key_reused": HTTPStatus.CONFLICT,
+    "not_promotional": HTTPStatus.CONFLICT,
     "product_in_use": HTTPStatus.CONFLICT,
     "body_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "too_many_events": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

@@ -92,8 +92,7 @@ def _show_tab(tab: Tab) -> dict[str, Any]:
         "last_event_at": None if figures.last_event_at is None else format_instant(figures.last_event_at),
         SHARED_POOL: {
             **_show_pool(shared, tab.currency),
-            "committed_credit": {"status": "not_purchased"},
-            "committed_credit_period": None,
+            **_show_committed_credit(shared, tab.currency, is_available=True),
             "manage_credits": {
                 "one_time_purchase": pays_by_card,
                 "auto_recharge": {"available": pays_by_card, "enabled": False},
@@ -134,8 +133,26 @@ def _show_product(product: ProductFigures, pool: PoolFigures, currency: str) -> 
         "to_be_invoiced": format_money(product.to_be_invoiced, currency),
         "balance": format_money(balance, currency),
         "included_in": SHARED_POOL if is_shared else None,
-        "committed_credit": {"status": "not_purchased" if may_commit else "not_available"},
-        "committed_credit_period": None,
+        **_show_committed_credit(pool, currency, is_available=may_commit),
+    }
+
+
+def _show_committed_credit(pool: PoolFigures, currency: str, *, is_available: bool) -> dict[str, Any]:
+    commitment = pool.commitment
+    if not is_available or commitment is None:
+        status = "not_purchased" if is_available else "not_available"
+        return {"committed_credit": {"status": status}, "committed_credit_period": None}
+    last, following = commitment.last_recharge_on, commitment.next_recharge_on
+    return {
+        "committed_credit": {
+            "status": "active",
+            "amount": format_money(commitment.amount, currency),
+            "frequency": commitment.frequency.value,
+        },
+        "committed_credit_period": {
+            "last_recharge_on": None if last is None else last.isoformat(),
+            "next_recharge_on": None if following is None else following.isoformat(),
+        },
     }
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from chalicelib.domain.instants import HOUR
+from chalicelib.domain.credit import Grant
+from chalicelib.domain.instants import HOUR, Instant
 from chalicelib.domain.ledger import LedgerEntry, expire_grant
+from chalicelib.domain.recharge import next_recharge_at, recharge
 
 
 if TYPE_CHECKING:
-    from chalicelib.domain.instants import Instant
+    from collections.abc import Iterator
+
+    from chalicelib.domain.commitments import Commitment
     from chalicelib.domain.periods import Period
     from chalicelib.domain.state import AccountState
 
@@ -24,8 +28,7 @@ def close_due_at(state: AccountState, period: Period) -> Instant:
 
 def next_due_at(state: AccountState) -> Instant:
     """Return the earliest instant at which anything falls due: there always is a next invoice."""
-    expiries = (grant.expires_at for grant in state.grants if grant.expires_at is not None)
-    return min((close_due_at(state, state.oldest_open), *expiries))
+    return min((close_due_at(state, state.oldest_open), *(due.at for due in _all_due(state))))
 
 
 def carry_out_due(
@@ -38,10 +41,40 @@ def carry_out_due(
     one would have found; no grant pays or counts once it expired, recorded or not. Doing it in two steps, at any
     instant between, equals doing it in one.
     """
-    entries = []
-    limit = min(until, close_due_at(state, state.oldest_open))
-    expiring = [grant for grant in state.grants if grant.expires_at is not None and grant.expires_at <= limit]
-    for grant in sorted(expiring, key=lambda grant: grant.expires_at or limit)[:entries_max]:
-        state, entry = expire_grant(state, grant, recorded_at)
+    entries: list[LedgerEntry] = []
+    while len(entries) != entries_max and (due := _next_due(state, until)) is not None:
+        state, entry = due.carry_out(state, recorded_at)
         entries.append(entry)
     return state, tuple(entries)
+
+
+def _next_due(state: AccountState, until: Instant) -> _Due | None:
+    expiries_until = close_due_at(state, state.oldest_open)
+    due = (due for due in _all_due(state) if due.at <= until and (due.rank == _RECHARGE or due.at <= expiries_until))
+    return min(due, key=lambda due: (due.at, due.rank), default=None)
+
+
+class _Due(NamedTuple):
+    """Something that falls due at *at*; of what falls due together the lower *rank* comes first."""
+
+    at: Instant
+    rank: int
+    subject: Grant | Commitment
+
+    def carry_out(self, state: AccountState, recorded_at: Instant) -> tuple[AccountState, LedgerEntry]:
+        if isinstance(self.subject, Grant):
+            return expire_grant(state, self.subject, recorded_at)
+        return recharge(state, self.subject, self.at, recorded_at)
+
+
+_EXPIRY, _RECHARGE = range(2)
+
+
+def _all_due(state: AccountState) -> Iterator[_Due]:
+    for grant in state.grants:
+        if grant.expires_at is not None:
+            yield _Due(grant.expires_at, _EXPIRY, grant)
+    for commitment in state.commitments:
+        at = next_recharge_at(state, commitment)
+        if at is not None:
+            yield _Due(at, _RECHARGE, commitment)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from chalicelib.domain.commitments import Frequency
 from chalicelib.domain.credit import GrantKind, total_credit
 from chalicelib.domain.due import close_due_at
 from chalicelib.domain.instants import Instant
@@ -57,14 +59,24 @@ class ProductFigures(Struct, frozen=True):
         return self.amount - self.credits
 
 
+class CommittedCredit(Struct, frozen=True):
+    """A running commitment: what it recharges how often, and the days it last did and next will."""
+
+    amount: Decimal
+    frequency: Frequency
+    last_recharge_on: date | None
+    next_recharge_on: date | None
+
+
 class PoolFigures(Struct, frozen=True):
-    """A pool's credit by kind, and what is to be invoiced of its products in the period."""
+    """A pool's credit by kind, what is to be invoiced of its products in the period, and its commitment if any."""
 
     pool: str
     committed: Decimal
     purchased: Decimal
     promotional: Decimal
     to_be_invoiced: Decimal
+    commitment: CommittedCredit | None = None
 
     @property
     @exact
@@ -138,6 +150,19 @@ def _pool_figures(state: AccountState, pool: str, period: Period, at: Instant) -
         purchased=total_credit(grants, GrantKind.PURCHASED),
         promotional=total_credit(grants, GrantKind.PROMOTIONAL),
         to_be_invoiced=state.usage_of(period).to_be_invoiced(pool),
+        commitment=_committed_credit(state, pool, at),
+    )
+
+
+def _committed_credit(state: AccountState, pool: str, at: Instant) -> CommittedCredit | None:
+    commitment = state.commitment(pool)
+    if commitment is None or not commitment.is_active(state.account.calendar.date_of(at)):
+        return None
+    return CommittedCredit(
+        amount=commitment.terms.amount,
+        frequency=commitment.terms.frequency,
+        last_recharge_on=commitment.last_recharge_on,
+        next_recharge_on=commitment.next_recharge_on,
     )
 
 

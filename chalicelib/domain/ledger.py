@@ -126,3 +126,23 @@ def expire_grant(state: AccountState, grant: Grant, recorded_at: Instant) -> tup
         grant=grant.id,
     )
     return replace(state, grants=replace_remaining(state.grants, {grant.id: ZERO})), entry
+
+
+@exact
+def void_grant(state: AccountState, grant: Grant, at: Instant, actor: str) -> tuple[AccountState, LedgerEntry]:
+    """Take back what is left of a *grant* at the instant *at*."""
+    period = state.current_period(at)
+    entry = LedgerEntry(
+        id=f"void-{grant.id}",
+        at=at,
+        recorded_at=at,
+        kind=EntryKind.VOID,
+        pool=grant.pool,
+        amount=-grant.remaining,
+        balance_before=pool_balance(state, grant.pool, period, at),
+        cause=grant.id,
+        actor=actor,
+        period=period,
+        grant=grant.id,
+    )
+    return replace(state, grants=replace_remaining(state.grants, {grant.id: ZERO})), entry

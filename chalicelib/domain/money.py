@@ -119,6 +119,11 @@ def divide(dividend: Decimal, divisor: Decimal) -> Decimal:
     return quotient
 
 
+def round_quotient(dividend: Decimal, divisor: Decimal, currency: str) -> Decimal:
+    """Divide and round half-up to the minor unit of *currency*, in one step."""
+    return round_to_minor(_DIVISION.divide(dividend, divisor), currency)
+
+
 def exact(function: Callable[P, R]) -> Callable[P, R]:
     """Run *function* so that its operators on decimals lose no digit; one that would raises `decimal.Inexact`."""
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.domain.accounts import Account
+from chalicelib.domain.commitments import Commitment
 from chalicelib.domain.credit import Grant
 from chalicelib.domain.instants import Instant
 from chalicelib.domain.money import EXACT, ZERO
@@ -72,6 +73,7 @@ class AccountState(Struct, frozen=True):
     invoiced_through: Period
     periods: Mapping[Period, PeriodUsage] = {}
     grants: tuple[Grant, ...] = ()
+    commitments: tuple[Commitment, ...] = ()
     is_used: bool = False
 
     @property
@@ -82,6 +84,16 @@ class AccountState(Struct, frozen=True):
     def usage_of(self, period: Period) -> PeriodUsage:
         """Return the usage of a period not yet invoiced."""
         return self.periods.get(period, NO_USAGE)
+
+    def commitment(self, pool: str) -> Commitment | None:
+        """Return the commitment in *pool*, a deleted one too, None where there never was one."""
+        return next((commitment for commitment in self.commitments if commitment.pool == pool), None)
+
+    def with_commitment(self, commitment: Commitment) -> AccountState:
+        """Return the state with *commitment* in the place of any other in its pool."""
+        others = (other for other in self.commitments if other.pool != commitment.pool)
+        commitments = tuple(sorted((*others, commitment), key=lambda one: one.pool))
+        return replace(self, commitments=commitments)
 
     def current_period(self, at: Instant) -> Period:
         """

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain.due import carry_out_due
 from chalicelib.domain.instants import SECOND, Instant
+from chalicelib.domain.ledger import LedgerEntry
 from chalicelib.domain.state import AccountState
 from chalicelib.domain.waterfall import Charge
 from chalicelib.services.errors import BusyError
@@ -52,11 +53,16 @@ def new_nonce() -> bytes:
 
 
 class Situation(Struct, frozen=True):
-    """What a decision is taken on: the head as read, and its state at *at* with all that is due by then carried out."""
+    """
+    What a decision is taken on: the head as read, and its state at *at* with all that is due by then carried out.
+
+    *carried_out* holds what that recorded; it is committed with any decision that has a state.
+    """
 
     head: Head
     state: AccountState
     at: Instant
+    carried_out: tuple[LedgerEntry, ...] = ()
 
 
 class Decision(Struct, Generic[R], frozen=True):
@@ -124,7 +130,7 @@ class Changes:
         if len(due) == DUE_AT_ONCE_MAX:
             self._accounts.commit(head, Commit(replace(state, at=at), puts=due))
             raise LostRaceError
-        decision = decide(Situation(head, state, at))
+        decision = decide(Situation(head, state, at, entries))
         if decision.state is not None:
             self._accounts.commit(head, Commit(decision.state, nonce, decision.charges, (*due, *decision.puts)))
         elif head.turn is not None and head.turn.nonce == nonce:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from chalicelib.services.audit import Auditing
     from chalicelib.services.clocks import Clock
+    from chalicelib.services.commit_credit import Committing
     from chalicelib.services.grant_credit import GrantingCredit
     from chalicelib.services.manage_accounts import AccountManagement
     from chalicelib.services.manage_catalogue import CatalogueManagement
@@ -33,6 +34,7 @@ class Services:
     catalogue: CatalogueManagement
     metering: Metering
     granting: GrantingCredit
+    committing: Committing
     usage: ShowingUsage
     jobs: Jobs
     auditing: Auditing

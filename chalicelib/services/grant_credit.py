@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from ulid import ULID
 
 from chalicelib.domain.credit import Grant, GrantKind
-from chalicelib.domain.ledger import EntryKind, LedgerEntry, Settled, book_grant, pool_balance
+from chalicelib.domain.ledger import EntryKind, LedgerEntry, Settled, book_grant, pool_balance, void_grant
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.products import SHARED_POOL
 from chalicelib.services.changes import Changes, Decision, Situation, new_nonce
@@ -82,6 +82,40 @@ class GrantingCredit:
             raise unknown_account(account)
         return answer
 
+    def void(self, account: str, grant_id: str, actor: str) -> GrantAnswer:
+        """
+        Take back what is left of a promotional grant; doing so again changes nothing.
+
+        Raises:
+            RefusedError: `not_found` for an unknown account or grant, `not_promotional`.
+            BusyError: where the account is too busy.
+        """
+
+        def decide(situation: Situation) -> Decision[GrantAnswer]:
+            booked = self._booked(account, grant_id)
+            answer = _voided(booked, situation.state.account.currency)
+            grant = next((grant for grant in situation.state.grants if grant.id == grant_id), None)
+            if grant is None or not grant.is_in_force(situation.at):
+                return Decision(answer)
+            state, entry = void_grant(situation.state, grant, situation.at, actor)
+            return Decision(answer, replace(state, at=situation.at), puts=(put_entry(account, entry),))
+
+        voided = self._changes.apply(account, new_nonce(), decide)
+        if voided is None:
+            raise unknown_account(account)
+        return voided
+
+    def _booked(self, account: str, grant_id: str) -> LedgerEntry:
+        """Return the ledger entry that booked a promotional grant."""
+        entries = (entry for _, entry in self._records.ledger(account))
+        booked = next((entry for entry in entries if entry.grant == grant_id and entry.amount > 0), None)
+        if booked is None:
+            detail = f"there is no grant {grant_id!r}"
+            raise RefusedError("not_found", detail)
+        if booked.kind is not EntryKind.GRANT:
+            raise RefusedError("not_promotional", "only promotional credit can be voided")
+        return booked
+
     def _check(self, request: GrantRequest, situation: Situation) -> None:
         product = self._catalogue.products(fresh=True).get(request.pool)
         if request.pool != SHARED_POOL and (product is None or not product.product.has_own_pool):
@@ -91,6 +125,10 @@ class GrantingCredit:
         if request.expires_on is not None and request.expires_on < today:
             detail = f"must not be before today, {today}"
             raise RefusedError("invalid_request", f"expires_on {detail}", (Fault("/expires_on", detail),))
+
+
+def _voided(booked: LedgerEntry, currency: str) -> GrantAnswer:
+    return GrantAnswer(booked.grant or "", booked.pool, booked.amount, ZERO, booked.expires_on, currency)
 
 
 class _Order(Struct, frozen=True):

@@ -19,6 +19,9 @@ The item's plain attributes are its version and its place in the index of due wo
                     pages whose index entries are not written yet; a span for every UTC hour a page touches
     7  tail         the latest takings in the format of takings, not deflated; empty where there are none
     8  turn         [nonce, until] of the writer that others let pass, or nil
+    9  commitments  [[pool, terms, not before, terms from the next recharge or nil, last recharge or nil, amount the
+                    running term stands at, deleted], ...]; terms are [amount, frequency as place in Frequency, start,
+                    end or nil, rollover]; days are ordinals. A head written without this element has none.
 
 Decimals are integers where whole and of 18 digits at most, else text.
 """
@@ -26,12 +29,14 @@ Decimals are integers where whole and of 18 digits at most, else text.
 from __future__ import annotations
 
 import zlib
+from datetime import date
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
 from chalicelib.domain.accounts import Account, FreeUnits, PaymentMethod, PaymentType, Per
+from chalicelib.domain.commitments import Commitment, Frequency, Terms
 from chalicelib.domain.credit import Grant, GrantKind
 from chalicelib.domain.due import next_due_at
 from chalicelib.domain.instants import Instant
@@ -61,6 +66,7 @@ _DICTIONARY: Final = (
 _PAYMENT_TYPES: Final = tuple(PaymentType)
 _GRANT_KINDS: Final = tuple(GrantKind)
 _PER: Final = tuple(Per)
+_FREQUENCIES: Final = tuple(Frequency)
 
 
 class Span(Struct, frozen=True):
@@ -141,17 +147,19 @@ def _pack(head: Head) -> list[object]:
         [_pack_page(page) for page in head.pages],
         encode_takings(head.tail, deflate=False) if head.tail else b"",
         None if head.turn is None else [head.turn.nonce, head.turn.until],
+        [_pack_commitment(commitment) for commitment in state.commitments],
     ]
 
 
 def _unpack(account_id: str, version: int, packed: list[Any]) -> Head:
-    account, at, invoiced, is_used, periods, grants, pages, tail, turn = packed
+    account, at, invoiced, is_used, periods, grants, pages, tail, turn, *added = packed
     state = AccountState(
         account=_unpack_account(account_id, account),
         at=at,
         invoiced_through=Period.from_ordinal(invoiced),
         periods=dict(_unpack_period(*period) for period in periods),
         grants=tuple(_unpack_grant(*grant) for grant in grants),
+        commitments=tuple(_unpack_commitment(*commitment) for commitment in (added[0] if added else ())),
         is_used=is_used,
     )
     return Head(
@@ -241,6 +249,54 @@ def _unpack_grant(  # noqa: PLR0913 - the parts of a grant
     expires_at: Instant | None,
 ) -> Grant:
     return Grant(grant_id, pool, _GRANT_KINDS[kind], unpack_decimal(remaining), effective_at, expires_at)
+
+
+def _pack_commitment(commitment: Commitment) -> list[object]:
+    return [
+        commitment.pool,
+        _pack_terms(commitment.terms),
+        commitment.not_before.toordinal(),
+        None if commitment.upcoming is None else _pack_terms(commitment.upcoming),
+        None if commitment.last_recharge_on is None else commitment.last_recharge_on.toordinal(),
+        pack_decimal(commitment.granted),
+        commitment.is_deleted,
+    ]
+
+
+def _unpack_commitment(  # noqa: PLR0913 - the parts of a commitment
+    pool: str,
+    terms: list[Any],
+    not_before: int,
+    upcoming: list[Any] | None,
+    last_recharge_on: int | None,
+    granted: int | str,
+    is_deleted: bool,  # noqa: FBT001 - as above
+) -> Commitment:
+    return Commitment(
+        pool=pool,
+        terms=_unpack_terms(*terms),
+        not_before=date.fromordinal(not_before),
+        upcoming=None if upcoming is None else _unpack_terms(*upcoming),
+        last_recharge_on=None if last_recharge_on is None else date.fromordinal(last_recharge_on),
+        granted=unpack_decimal(granted),
+        is_deleted=is_deleted,
+    )
+
+
+def _pack_terms(terms: Terms) -> list[object]:
+    ends_on = None if terms.ends_on is None else terms.ends_on.toordinal()
+    frequency = _FREQUENCIES.index(terms.frequency)
+    return [pack_decimal(terms.amount), frequency, terms.starts_on.toordinal(), ends_on, terms.rollover]
+
+
+def _unpack_terms(amount: int | str, frequency: int, starts_on: int, ends_on: int | None, rollover: bool) -> Terms:  # noqa: FBT001 - as above
+    return Terms(
+        amount=unpack_decimal(amount),
+        frequency=_FREQUENCIES[frequency],
+        starts_on=date.fromordinal(starts_on),
+        ends_on=None if ends_on is None else date.fromordinal(ends_on),
+        rollover=rollover,
+    )
 
 
 def _pack_page(page: PageName) -> list[object]:
