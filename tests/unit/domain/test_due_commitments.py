@@ -346,7 +346,7 @@ class Life:
         elif isinstance(what, Agree):
             self.agree(what.pool, self.terms_of(what))
         elif what.share == 0:
-            self.state = delete_commitment(self.state, what.pool)
+            self.state = delete_commitment(self.state, what.pool, self.now)
         elif (commitment := self.state.commitment(what.pool)) is not None:
             before = commitment.upcoming or commitment.terms
             amount = before.amount * what.share / 100

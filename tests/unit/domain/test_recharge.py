@@ -60,12 +60,12 @@ def put(
 def deleted(state: AccountState, now: str = "2026-11-10T12:00:00Z") -> AccountState:
     """Delete the commitment in the shared pool once what is due is done."""
     state, _ = go_on(state, now)
-    return delete_commitment(state, SHARED_POOL)
+    return delete_commitment(state, SHARED_POOL, at(now))
 
 
 def shown(state: AccountState, now: str, pool: str = SHARED_POOL, period: Period | None = None) -> PoolFigures:
     """Return what the tab shows of a pool."""
-    return figures_of(state, period or state.shown_period(at(now)), DEFAULT_CATALOGUE, at(now)).pool(pool)
+    return figures_of(state, period or state.oldest_open, DEFAULT_CATALOGUE, at(now)).pool(pool)
 
 
 def ends(state: AccountState) -> dict[str, str | None]:
@@ -536,17 +536,13 @@ def test_a_commitment_that_is_over_pays_nothing() -> None:
     assert state.usage_of(NOVEMBER).to_be_invoiced(SHARED_POOL) == Decimal(500)
 
 
-@pytest.mark.parametrize("late", [False, True])
-def test_the_ledger_of_a_late_expiry(late: bool) -> None:  # noqa: FBT001 - the case
-    """An expiry that had to wait for a late invoice shows the balances of the moment when it was due."""
+def test_the_ledger_of_an_expiry_before_a_recharge() -> None:
+    """What expires as the next recharge comes goes first, and the ledger's balances chain."""
     start = "2026-10-15T12:00:00Z"
     state, _ = put(a_state(now=start, invoiced_through="2026-09"), some_terms("2026-10-15", rollover=False), start)
-    if not late:
-        state = close_oldest_period(state, DEFAULT_CATALOGUE, at("2026-11-01T01:00:00Z")).state
+    state = close_oldest_period(state, DEFAULT_CATALOGUE, at("2026-11-01T01:00:00Z")).state
     state, made = go_on(state, "2026-11-16T12:00:00Z")
     state, _ = charge(state, (an_event("1500", "2026-11-16T11:00:00Z"), a_rate("1")), now="2026-11-16T12:00:00Z")
-    if late:
-        state = close_oldest_period(state, DEFAULT_CATALOGUE, at("2026-11-16T12:00:00Z")).state
     state, waited = go_on(state, "2026-11-16T12:00:00Z")
 
     entries = sorted([*made, *waited], key=lambda entry: (entry.at, entry.kind.value))
