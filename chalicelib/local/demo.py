@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chalicelib.bootstrap import build_services
 from chalicelib.domain.accounts import Account, FreeUnits, PaymentMethod, PaymentType, Per
+from chalicelib.domain.commitments import Frequency, Terms
 from chalicelib.domain.due import CLOSE_GRACE, close_due_at
 from chalicelib.domain.instants import DAY
 from chalicelib.domain.periods import calendar
@@ -86,8 +87,10 @@ class _Gift(NamedTuple):
 _GIFTS: Final = (
     _Gift(2, SHARED_POOL, "50", "Welcome credit"),
     _Gift(1, "virtual_agent", "60", "Trial of the virtual agent", days=150),
-    _Gift(0, SHARED_POOL, "25", "Goodwill for an outage"),
+    _Gift(0, SHARED_POOL, "10", "Goodwill for an outage"),
 )
+COMMITTED: Final = Decimal(15)
+"""What the shared pool is recharged with every month."""
 
 
 class _DemoClock:
@@ -122,6 +125,8 @@ def fill_demo(store: ItemStore, settings: Settings, now: Instant) -> int:
         return 0
     _put_rate_card(services, story[0].first_day)
     services.accounts.put(_account())
+    terms = Terms(COMMITTED, Frequency.MONTHLY, starts_on=story[0].first_day)
+    services.committing.put(DEMO_ACCOUNT, SHARED_POOL, terms, actor="demo")
     taken = 0
     for period in story:
         _grant(services, shown.ordinal - period.ordinal)
