@@ -129,7 +129,7 @@ class Changes:
         due = tuple(put_entry(account, entry) for entry in entries)
         if len(due) == DUE_AT_ONCE_MAX:
             self._accounts.commit(head, Commit(replace(state, at=at), puts=due))
-            raise LostRaceError
+            raise LostRaceError  # to ourselves: the next try carries out the rest
         decision = decide(Situation(head, state, at, entries))
         if decision.state is not None:
             self._accounts.commit(head, Commit(decision.state, nonce, decision.charges, (*due, *decision.puts)))

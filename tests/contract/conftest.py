@@ -1,4 +1,4 @@
-"""Every store the engine may run on, each with tables of its own for every test."""
+"""The stores that keep the contract: one in memory, one embedded, one of AWS."""
 
 from __future__ import annotations
 
@@ -9,24 +9,41 @@ import pytest
 
 from chalicelib.storage.dynamo import DynamoItemStore
 from tests.fakes.memory_store import MemoryStore
+from tests.stores import REGION
 
 
 if TYPE_CHECKING:
     from chalicelib.storage.items import ItemStore
 
 
-def dynamo_store(endpoint: str) -> DynamoItemStore:
-    """Return a store at *endpoint* whose tables are new."""
-    name = uuid4().hex
-    store = DynamoItemStore(endpoint, "eu-west-1", f"state-{name}", f"pages-{name}", pause=lambda _seconds: None)
-    assert store.create_tables()
+def _with_tables(endpoint: str) -> DynamoItemStore:
+    store = DynamoItemStore(endpoint, REGION, "contract-state", "contract-pages")
+    store.create_tables()
     return store
+
+
+@pytest.fixture(scope="session")
+def store_on_embedded(embedded_store: str) -> DynamoItemStore:
+    """Give the tables of the embedded store."""
+    return _with_tables(embedded_store)
+
+
+@pytest.fixture(scope="session")
+def store_on_dynamodb_local(dynamodb_local: str) -> DynamoItemStore:
+    """Give the tables of DynamoDB Local."""
+    return _with_tables(dynamodb_local)
 
 
 @pytest.fixture(params=["memory", "embedded", "dynamodb_local"])
 def store(request: pytest.FixtureRequest) -> ItemStore:
-    """Return each of the stores in turn."""
+    """Give each store in turn; a test uses partitions of its own."""
     if request.param == "memory":
         return MemoryStore()
-    fixture = "embedded_store" if request.param == "embedded" else "dynamodb_local"
-    return dynamo_store(request.getfixturevalue(fixture))
+    found: ItemStore = request.getfixturevalue(f"store_on_{request.param}")
+    return found
+
+
+@pytest.fixture
+def pk() -> str:
+    """Give a partition that no other test uses."""
+    return uuid4().hex
