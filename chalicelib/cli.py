@@ -121,8 +121,8 @@ def token(account: str | None, scope: str) -> None:
 
 @main.command(name="import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--account", required=True, help="Whose usage it is.")
-@click.option("--resource", required=True, help="The product that was used.")
+@click.option("--account", required=True, help="Whose usage the rows of a CSV are; NDJSON says it itself.")
+@click.option("--resource", required=True, help="The product the rows of a CSV used.")
 @click.option("--url", required=True, help="Address of the API.")
 @click.option("--token", required=True, envvar="USAGE_TAB_TOKEN", help="A token with the scope events:write.")
 @click.option("--source", default="/import", show_default=True, help="Source of the events of a CSV file.")

@@ -51,7 +51,7 @@ class AccountBody(Struct, forbid_unknown_fields=True):
 @answering(routes)
 def put_account(call: Call, account: str) -> Response:
     """Create or replace an account."""
-    call.require_for_account("admin", account)
+    call.require_for_account("admin", account, is_new=True)
     check_name("/account", account)
     return ok(_show(call.services.accounts.put(_account(account, call.read(AccountBody)))))
 

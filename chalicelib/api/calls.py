@@ -10,6 +10,7 @@ from urllib.parse import unquote
 import msgspec
 from chalice.app import Blueprint, Response
 
+from chalicelib.api.parameters import NAME_CHARACTERS_MAX, is_name
 from chalicelib.api.problems import JSON, problem
 from chalicelib.api.tokens import Caller, KeysUnavailable, Unauthenticated
 from chalicelib.observability import logger
@@ -66,23 +67,23 @@ class Call:
             Unauthenticated: without a token that can be trusted.
             RefusedError: `insufficient_scope`.
         """
-        caller = self._application.verifier.authenticate(self.header("Authorization"))
-        if scope not in caller.scopes:
-            raise RefusedError("insufficient_scope", f"the token needs the scope {scope}")
-        return caller
+        return _with_scope(self._authenticate(), scope)
 
-    def require_for_account(self, scope: str, account: str) -> Caller:
+    def require_for_account(self, scope: str, account: str, *, is_new: bool = False) -> Caller:
         """
-        Return the caller, who must have *scope* and be of *account* or of none.
+        Return the caller, who must have *scope* and be of *account* or of none; one that *is_new* may be misnamed yet.
 
         Raises:
             Unauthenticated: without a token that can be trusted.
             RefusedError: `not_found` for another account than the token's, `insufficient_scope`.
         """
-        caller = self._application.verifier.authenticate(self.header("Authorization"))
-        if caller.account_id not in (None, account):
-            raise RefusedError("not_found", f"there is no account {account!r}")
-        return self.require(scope)
+        caller = self._authenticate()
+        is_others = caller.account_id not in (None, account)
+        if not is_others:
+            _with_scope(caller, scope)
+        if is_others or not (is_new or is_name(account)):
+            raise RefusedError("not_found", f"there is no account {account[:NAME_CHARACTERS_MAX]!r}")
+        return caller
 
     def require_operator(self, scope: str) -> Caller:
         """
@@ -96,6 +97,9 @@ class Call:
         if caller.account_id is not None:
             raise RefusedError("insufficient_scope", "a token of one account cannot do this")
         return caller
+
+    def _authenticate(self) -> Caller:
+        return self._application.verifier.authenticate(self.header("Authorization"))
 
     def read(self, kind: type[T]) -> T:
         """
@@ -112,6 +116,12 @@ class Call:
             raise RefusedError("invalid_request", message, (Fault(pointer, message),)) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise RefusedError("malformed_body", f"the body is not JSON: {error}") from error
+
+
+def _with_scope(caller: Caller, scope: str) -> Caller:
+    if scope not in caller.scopes:
+        raise RefusedError("insufficient_scope", f"the token needs the scope {scope}")
+    return caller
 
 
 def answering(routes: Blueprint) -> Callable[[Handler], Handler]:

@@ -69,8 +69,9 @@ def get_prices(call: Call, account: str) -> Response:
 
 
 def _lines(call: Call) -> list[Line]:
-    body = call.body.lstrip(b"\xef\xbb\xbf \t\r\n")
-    lines = _json_lines(call) if body[:1] in (b"{", b"[") else _csv_lines(call.body)
+    looks_like_json = call.body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
+    is_json = looks_like_json or "json" in (call.header("Content-Type") or "")
+    lines = _json_lines(call) if is_json else _csv_lines(call.body)
     if len(lines) > ROWS_MAX:
         raise RefusedError("body_too_large", f"a rate card has at most {ROWS_MAX} rows")
     return lines

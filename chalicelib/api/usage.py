@@ -9,6 +9,7 @@ from chalice.app import Blueprint, Response
 
 from chalicelib.api.calls import Call, answering, ok
 from chalicelib.api.parameters import page_of, read_cursor, read_limit, read_period
+from chalicelib.api.problems import invalid
 from chalicelib.domain.accounts import PaymentType
 from chalicelib.domain.figures import FreeUnitFigures, PoolFigures, ProductFigures, line_total
 from chalicelib.domain.instants import format_instant
@@ -39,6 +40,8 @@ def get_usage(call: Call, account: str) -> Response:
 def get_balances(call: Call, account: str) -> Response:
     """Show the balance of every pool."""
     call.require_for_account("usage:read", account)
+    if "at" in call.query:
+        raise invalid("/at", "cannot be asked for yet: balances are those of now")
     tab = call.services.usage.tab(account)
     return ok({"balances": [{"pool": pool.pool, **_show_pool(pool, tab.currency)} for pool in tab.figures.pools]})
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import random
 import secrets
+from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from weakref import WeakValueDictionary
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -27,13 +30,14 @@ from chalicelib.storage.records import put_entry
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from chalicelib.services.clocks import Clock
 
 
 TRIES_MAX: Final = 400
 """With the longest pauses about twenty seconds: what a caller of the API waits for at the most."""
+WAIT_SECONDS_MAX: Final = 20
 LOSSES_BEFORE_TURN: Final = 3
 DUE_AT_ONCE_MAX: Final = 40
 """Movements that fall due and are committed with a decision; more than these get commits of their own first."""
@@ -87,6 +91,8 @@ class Changes:
         self._clock = clock
         self._real_clock = real_clock
         self._pause = pause
+        self._guard = Lock()
+        self._locks: WeakValueDictionary[str, Lock] = WeakValueDictionary()
 
     def apply(self, account: str, nonce: bytes, decide: Callable[[Situation], Decision[R]]) -> R | None:
         """
@@ -98,6 +104,23 @@ class Changes:
         Raises:
             BusyError: after many lost races, or where the store is not to be reached.
         """
+        with self._turn_in_process(account):
+            return self._apply(account, nonce, decide)
+
+    @contextmanager
+    def _turn_in_process(self, account: str) -> Iterator[None]:
+        """Let the threads of this process change an account one after the other: against each other they only lose."""
+        with self._guard:
+            lock = self._locks.setdefault(account, Lock())
+        if not lock.acquire(timeout=WAIT_SECONDS_MAX):
+            message = f"account {account} is too busy"
+            raise BusyError(message)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _apply(self, account: str, nonce: bytes, decide: Callable[[Situation], Decision[R]]) -> R | None:
         current: Head | None = None
         for losses in range(TRIES_MAX):
             try:

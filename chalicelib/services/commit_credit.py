@@ -12,13 +12,14 @@ from chalicelib.domain.recharge import delete_commitment, put_commitment
 from chalicelib.services.changes import Changes, Decision, Situation, new_nonce
 from chalicelib.services.errors import Fault, RefusedError
 from chalicelib.services.manage_accounts import unknown_account
+from chalicelib.storage.catalogue import Catalogue, write_product
 from chalicelib.storage.records import put_entry
 
 
 if TYPE_CHECKING:
     from chalicelib.domain.accounts import Account
     from chalicelib.domain.commitments import Commitment, Terms
-    from chalicelib.storage.catalogue import Catalogue
+    from chalicelib.storage.items import Put
 
 
 class Committing:
@@ -37,17 +38,17 @@ class Committing:
             RefusedError: `not_found`, or `unknown_pool` for a pool in which credit cannot be committed.
             BusyError: where the account is too busy.
         """
-        self._check_pool(pool)
 
         def decide(situation: Situation) -> Decision[tuple[Account, Commitment]]:
             at = situation.at
+            marks = self._check_pool(pool)
             _check_end(situation, pool, terms)
             state, raised = put_commitment(situation.state, pool, terms, at, actor)
             state, recharged = carry_out_due(state, at, at)
             commitment = state.commitment(pool)
             assert commitment is not None  # noqa: S101 - it was put a moment ago
-            puts = tuple(put_entry(account, entry) for entry in (*raised, *recharged))
-            return Decision((state.account, commitment), replace(state, at=at, is_used=True), puts=puts)
+            entries = (put_entry(account, entry) for entry in (*raised, *recharged))
+            return Decision((state.account, commitment), replace(state, at=at, is_used=True), puts=(*entries, *marks))
 
         result = self._changes.apply(account, new_nonce(), decide)
         if result is None:
@@ -74,11 +75,13 @@ class Committing:
         if self._changes.apply(account, new_nonce(), decide) is None:
             raise unknown_account(account)
 
-    def _check_pool(self, pool: str) -> None:
+    def _check_pool(self, pool: str) -> tuple[Put, ...]:
+        """Return what has to be marked as used along with the commitment: the product whose own pool it is of."""
         entry = self._catalogue.products(fresh=True).get(pool)
-        product = None if entry is None else entry.product
-        if pool == SHARED_POOL or (product is not None and product.has_own_pool and product.commit_available):
-            return
+        if pool == SHARED_POOL:
+            return ()
+        if entry is not None and entry.product.has_own_pool and entry.product.commit_available:
+            return () if entry.is_used else (write_product(replace(entry, is_used=True)),)
         detail = f"credit cannot be committed in {pool!r}"
         raise RefusedError("unknown_pool", detail, (Fault("/pool", detail),))
 

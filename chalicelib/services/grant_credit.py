@@ -19,11 +19,12 @@ from chalicelib.domain.products import SHARED_POOL
 from chalicelib.services.changes import Changes, Decision, Situation, new_nonce
 from chalicelib.services.errors import Fault, RefusedError
 from chalicelib.services.manage_accounts import unknown_account
+from chalicelib.storage.catalogue import Catalogue, write_product
 from chalicelib.storage.records import FirstAnswer, Records, put_entry, put_first_answer
 
 
 if TYPE_CHECKING:
-    from chalicelib.storage.catalogue import Catalogue
+    from chalicelib.storage.items import Put
 
 
 OPERATION: Final = "grants"
@@ -74,8 +75,7 @@ class GrantingCredit:
             first = self._records.first_answer(account, OPERATION, idempotency_key)
             if first is not None:
                 return Decision(order.repeat(first))
-            self._check(request, situation)
-            return order.book(situation)
+            return order.book(situation, self._check(request, situation))
 
         answer = self._changes.apply(account, new_nonce(), decide)
         if answer is None:
@@ -116,15 +116,17 @@ class GrantingCredit:
             raise RefusedError("not_promotional", "only promotional credit can be voided")
         return booked
 
-    def _check(self, request: GrantRequest, situation: Situation) -> None:
-        product = self._catalogue.products(fresh=True).get(request.pool)
-        if request.pool != SHARED_POOL and (product is None or not product.product.has_own_pool):
+    def _check(self, request: GrantRequest, situation: Situation) -> tuple[Put, ...]:
+        """Return what has to be marked as used along with the grant: the product whose own pool it goes to."""
+        entry = self._catalogue.products(fresh=True).get(request.pool)
+        if request.pool != SHARED_POOL and (entry is None or not entry.product.has_own_pool):
             detail = f"there is no pool {request.pool!r}"
             raise RefusedError("unknown_pool", detail, (Fault("/pool", detail),))
         today = situation.state.account.calendar.date_of(situation.at)
         if request.expires_on is not None and request.expires_on < today:
             detail = f"must not be before today, {today}"
             raise RefusedError("invalid_request", f"expires_on {detail}", (Fault("/expires_on", detail),))
+        return () if entry is None or entry.is_used else (write_product(replace(entry, is_used=True)),)
 
 
 def _voided(booked: LedgerEntry, currency: str) -> GrantAnswer:
@@ -148,7 +150,7 @@ class _Order(Struct, frozen=True):
             raise RefusedError("idempotency_key_reused", "the key was used with another body")
         return msgspec.json.decode(first.answer, type=GrantAnswer)
 
-    def book(self, situation: Situation) -> Decision[GrantAnswer]:
+    def book(self, situation: Situation, marks: tuple[Put, ...]) -> Decision[GrantAnswer]:
         request, account = self.request, situation.state.account
         expires_at = None if request.expires_on is None else account.calendar.end_of_day(request.expires_on)
         grant = Grant(self.grant_id, request.pool, GrantKind.PROMOTIONAL, request.amount, situation.at, expires_at)
@@ -165,6 +167,7 @@ class _Order(Struct, frozen=True):
         puts = (
             put_entry(account.id, self._entry(situation, settled)),
             put_first_answer(account.id, OPERATION, self.idempotency_key, first),
+            *marks,
         )
         return Decision(answer, replace(state, at=situation.at), puts=puts)
 

@@ -145,7 +145,8 @@ class DynamoItemStore:
 
     def create_tables(self) -> bool:
         """Create what is missing of the tables and tell whether anything was."""
-        missing = [model for model in self._models.values() if not model.exists()]
+        with _reading():
+            missing = [model for model in self._models.values() if not model.exists()]
         for model in missing:
             model.create_table(wait=True, billing_mode=PAY_PER_REQUEST_BILLING_MODE)
         if self._models[Table.PAGES] in missing:
