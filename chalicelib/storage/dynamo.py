@@ -188,6 +188,8 @@ class DynamoItemStore:
         page_size: int | None = None,
     ) -> Iterator[Item]:
         """Yield the items of *pk* from *lower* to *upper*, strongly consistent, page by page."""
+        if upper < lower:
+            return
         model = self._models[table]
         results = model.query(
             pk,

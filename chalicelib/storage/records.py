@@ -81,8 +81,6 @@ class Records:
 
     def _newest_first(self, account: str, lower: str, upper: str, before: str | None) -> Iterator[Item]:
         upper = upper if before is None else min(upper, before)
-        if upper < lower:
-            return
         partition = keys.account_partition(account)
         for item in self._store.query(Table.STATE, partition, lower, upper, newest_first=True):
             if item.sk != before:
