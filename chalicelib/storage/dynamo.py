@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -67,6 +68,8 @@ _NOT_DONE: Final = frozenset(
         "ThrottlingException",
     }
 )
+_NOT_REACHED: Final = (EndpointConnectionError, ConnectTimeoutError)
+_TOO_MUCH: Final = frozenset({"ProvisionedThroughputExceeded", "ThrottlingError"})
 _CONTENTION: Final = frozenset({"TransactionConflictException", "TransactionInProgressException"})
 _ATTRIBUTES: Final = ("body", "version", "due_shard", "due_at", "expires", "first")
 
@@ -142,6 +145,8 @@ class DynamoItemStore:
         self._state = _StateRecord
         self._models: dict[Table, type[_Record]] = {Table.STATE: _StateRecord, Table.PAGES: _PageRecord}
         self._connection = _share_connection(_StateRecord, _PageRecord)
+        self._tries = _Tries()
+        self._is_watched = False
 
     def create_tables(self) -> bool:
         """Create what is missing of the tables and tell whether anything was."""
@@ -219,7 +224,7 @@ class DynamoItemStore:
         """Put one item; a failed condition returns the item that stands in the way."""
         request = self._put_request(table, item, condition, return_current=condition is not None)
         try:
-            with _writing():
+            with self._writing():
                 self._connection.dispatch(PUT_ITEM, request)
         except ClientError as error:
             if _code(error) != "ConditionalCheckFailedException":
@@ -234,7 +239,7 @@ class DynamoItemStore:
         for attempt in range(len(waiting) // _BATCH_WRITE_MAX + _BATCH_TRIES_MAX):
             if not waiting:
                 return
-            with _writing():
+            with self._writing():
                 data = self._connection.dispatch(BATCH_WRITE_ITEM, {REQUEST_ITEMS: {name: waiting[:_BATCH_WRITE_MAX]}})
             unprocessed = data.get(UNPROCESSED_ITEMS, {}).get(name, [])
             waiting = unprocessed + waiting[_BATCH_WRITE_MAX:]
@@ -246,13 +251,22 @@ class DynamoItemStore:
         """Put all or nothing, in one call whose legs keep their order."""
         legs = [{TRANSACT_PUT: self._put_request(put.table, put.item, put.condition)} for put in puts]
         try:
-            with _writing():
+            with self._writing():
                 self._connection.dispatch(TRANSACT_WRITE_ITEMS, {TRANSACT_ITEMS: legs})
         except ClientError as error:
             if _code(error) != "TransactionCanceledException":
                 raise
             reasons = [None if reason is None else reason.code for reason in getattr(error, "cancellation_reasons", ())]
-            raise _cancelled(reasons) from error
+            reason = _cancelled(reasons)
+            if reason is None:
+                raise
+            raise reason from error
+
+    def _writing(self) -> AbstractContextManager[None]:
+        if not self._is_watched:
+            self._tries.watch(self._connection)
+            self._is_watched = True
+        return _writing(self._tries)
 
     def _name(self, table: Table) -> str:
         return str(self._models[table].Meta.table_name)
@@ -313,13 +327,16 @@ def _expression(condition: Condition | None) -> PynamoCondition | None:
 
 def _cancelled(
     reasons: Sequence[str | None],
-) -> TransactionFailedError | ContentionError | StoreUnavailableError:
+) -> TransactionFailedError | ContentionError | StoreUnavailableError | None:
+    """Return what the reasons of a cancelled transaction come to, None for a mistake of the program."""
     failed = [position for position, code in enumerate(reasons) if code == "ConditionalCheckFailed"]
     if failed:
         return TransactionFailedError(failed)
     if "TransactionConflict" in reasons:
         return ContentionError("a transaction is writing one of the items")
-    return StoreUnavailableError(f"the transaction was cancelled: {sorted({code for code in reasons if code})}")
+    if _TOO_MUCH.intersection(reasons):
+        return StoreUnavailableError("the transaction was cancelled: there is too much to do")
+    return None
 
 
 @contextmanager
@@ -336,19 +353,36 @@ def _reading() -> Iterator[None]:
         raise
 
 
+class _Tries(threading.local):
+    """What became of the tries of the call that a thread is making; botocore repeats calls by itself."""
+
+    some_unanswered = False
+
+    def watch(self, connection: Connection) -> None:
+        """Take note of every try of every call over *connection*."""
+        connection.client.meta.events.register_first("needs-retry.dynamodb", self._note, unique_id="usage-tab-tries")
+
+    def _note(self, response: Any = None, caught_exception: Exception | None = None, **_: Any) -> None:
+        if isinstance(caught_exception, _NOT_REACHED):
+            return
+        if response is None or response[0].status_code >= _SERVER_ERROR:
+            self.some_unanswered = True
+
+
 @contextmanager
-def _writing() -> Iterator[None]:
+def _writing(tries: _Tries) -> Iterator[None]:
     """Sort out how a write ended; failed conditions are left to the caller."""
+    tries.some_unanswered = False
     try:
         yield
-    except (EndpointConnectionError, ConnectTimeoutError) as error:
-        raise StoreUnavailableError(str(error)) from error
     except BotoCoreError as error:
+        if isinstance(error, _NOT_REACHED) and not tries.some_unanswered:
+            raise StoreUnavailableError(str(error)) from error
         raise OutcomeUnknownError(str(error)) from error
     except ClientError as error:
         if _code(error) in _CONTENTION:
             raise ContentionError(_code(error)) from error
-        if _code(error) in _NOT_DONE:
+        if _code(error) in _NOT_DONE and not tries.some_unanswered:
             raise StoreUnavailableError(str(error)) from error
         if _is_unavailable(error):
             raise OutcomeUnknownError(str(error)) from error

@@ -134,7 +134,7 @@ class ItemStore(Protocol):
         newest_first: bool = False,
         page_size: int | None = None,
     ) -> Iterator[Item]:
-        """Yield the items of *pk* whose sk lies from *lower* to *upper*, both included (none if upper < lower), by sk."""
+        """Yield the items of *pk* whose sk lies from *lower* to *upper*, both included, in the order of sk."""
         ...
 
     def query_due(self, shard: str, until: int) -> Iterator[Key]:
