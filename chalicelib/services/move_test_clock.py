@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from chalicelib.domain.instants import Instant, format_instant
-from chalicelib.services.errors import BusyError, RefusedError
+from chalicelib.domain.instants import DAY, Instant, format_instant
+from chalicelib.services.errors import BusyError, Fault, RefusedError
 from chalicelib.services.run_jobs import JobRun, Jobs
 
 
 if TYPE_CHECKING:
     from chalicelib.storage.operations import StoredTestClock
+
+
+MOVE_MAX: Final = 3660 * DAY
+"""Ten years: what one request gets through."""
 
 
 class Move(Struct, frozen=True):
@@ -39,9 +43,12 @@ class MovingTestClock:
         Move the clock to the instant *to*, run what falls due on the way, and answer when all is done.
 
         Raises:
-            RefusedError: `clock_backwards` for an instant before the clock's.
+            RefusedError: `clock_backwards` for an instant before the clock's, `invalid_request` for one too far ahead.
             BusyError: where somebody else is moving it.
         """
+        if to > self._clock.now() + MOVE_MAX:
+            detail = f"must be at most {MOVE_MAX // DAY} days ahead: a longer way takes several moves"
+            raise RefusedError("invalid_request", f"now {detail}", (Fault("/now", detail),))
         runs: list[JobRun] = []
         while (tick := self._next_tick(to)) is not None:
             self._step(tick)

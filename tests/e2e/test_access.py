@@ -20,21 +20,31 @@ if TYPE_CHECKING:
 
 SCOPES = ("usage:read", "credits:write", "events:write", "admin")
 GRANT = {"pool": "contact_center_services", "amount": "1"}
+COMMITMENT = {"amount": "1", "frequency": "annual", "starts_on": "2099-01-01"}
 
 
 class Route(NamedTuple):
-    """A route, the scope it needs, and a request that it takes; `{account}` in the path is one account's own."""
+    """
+    A route, the scope it needs, a request for it and the status it answers to who may send it.
+
+    `{account}` in the path is one account's own; 404 is for a thing that this account does not have.
+    """
 
     method: str
     path: str
     scope: str
     body: Any = None
     status: int = 200
+    pool: str = "contact_center_services"
 
     @property
     def is_of_an_account(self) -> bool:
         """Tell whether the route belongs to one account."""
         return "{account}" in self.path
+
+    def path_for(self, account: str) -> str:
+        """Fill in the path."""
+        return self.path.format(account=account, pool=self.pool, **NAMES)
 
 
 ROUTES = (
@@ -49,6 +59,9 @@ ROUTES = (
     Route("PUT", "/v1/accounts/{account}", "admin", SETTINGS),
     Route("GET", "/v1/accounts/{account}", "admin"),
     Route("POST", "/v1/accounts/{account}/credits/grants", "admin", GRANT, 201),
+    Route("POST", "/v1/accounts/{account}/credits/grants/{grant}/void", "admin", status=404),
+    Route("PUT", "/v1/accounts/{account}/commitments/{pool}", "admin", COMMITMENT),
+    Route("DELETE", "/v1/accounts/{account}/commitments/{pool}", "admin", status=404, pool="chat"),
     Route("PUT", "/v1/products/{resource}", "admin", {"name": "Faxes", "unit": "page"}),
     Route("GET", "/v1/products", "admin"),
     Route("PUT", "/v1/rate-cards/{card}/versions/{effective_from}", "admin", SIMPLE_CARD),
@@ -60,6 +73,7 @@ ROUTES = (
 PUBLIC = {("GET", "/"), ("GET", "/console/{name}"), ("GET", "/health")}
 NAMES = {
     "period": "2021-01",
+    "grant": "none",
     "resource": "fax",
     "card": "access",
     "effective_from": "2021-01-01",
@@ -94,11 +108,16 @@ def customers(server: Server) -> tuple[str, str]:
 
 def ask(client: Client, route: Route, account: str, token: str | None) -> Any:
     """Send the request of a route for an account."""
-    path = route.path.format(account=account, **NAMES)
     headers = {"Idempotency-Key": "access", "Content-Type": "application/json"}
     if isinstance(route.body, str):
         headers["Content-Type"] = "text/csv"
-    return client.ask(route.method, path, route.body, headers=headers, token=token)
+    return client.ask(route.method, route.path_for(account), route.body, headers=headers, token=token)
+
+
+def assert_let_in(answer: Any, route: Route) -> None:
+    """Check that a request got past the door."""
+    assert answer.status == route.status, answer
+    assert "there is no account" not in answer.text
 
 
 def test_every_route_is_in_the_table() -> None:
@@ -118,9 +137,8 @@ def test_a_request_without_a_token_is_refused(
 ) -> None:
     """Without a token that can be trusted nothing is said of whether the account exists."""
     for account in (customers[0], "nobody"):
-        path = route.path.format(account=account, **NAMES)
         headers = {} if authorization is None else {"Authorization": authorization}
-        answer = client.ask(route.method, path, route.body, headers=headers, token=None)
+        answer = client.ask(route.method, route.path_for(account), route.body, headers=headers, token=None)
         assert_problem(answer, 401, "unauthenticated")
         assert answer.headers["WWW-Authenticate"] == "Bearer"
 
@@ -150,7 +168,7 @@ def test_a_token_with_just_the_scope_will_do(
     client: Client, customers: tuple[str, str], token_for: Callable[..., str], route: Route
 ) -> None:
     """The one scope that a route names is enough for an operator."""
-    assert ask(client, route, customers[0], token_for(route.scope)).status == route.status
+    assert_let_in(ask(client, route, customers[0], token_for(route.scope)), route)
 
 
 @every_route
@@ -179,8 +197,7 @@ def test_a_customers_token_reaches_its_own_account(
 ) -> None:
     """With the scope a customer's user does for the own account what an operator does."""
     if route.is_of_an_account:
-        answer = ask(client, route, customers[0], token_for(route.scope, account=customers[0]))
-        assert answer.status == route.status
+        assert_let_in(ask(client, route, customers[0], token_for(route.scope, account=customers[0])), route)
         others = [scope for scope in SCOPES if scope != route.scope]
         answer = ask(client, route, customers[0], token_for(*others, account=customers[0]))
         assert_problem(answer, 403, "insufficient_scope")
@@ -206,4 +223,4 @@ def test_a_customers_events_for_another_account_are_unknown(
 def test_the_printed_token_may_do_everything(server: Server, client: Client, customers: tuple[str, str]) -> None:
     """Who starts the server can use all of it at once."""
     for route in ROUTES:
-        assert ask(client, route, customers[0], server.token).status == route.status
+        assert_let_in(ask(client, route, customers[0], server.token), route)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from typing import TYPE_CHECKING, Any
@@ -137,6 +138,38 @@ def test_an_import_outlives_the_server(durable: Server, plain: Sample, calls: Pa
     again = import_calls(durable, "acme", calls)
     assert again.stdout.startswith("0 accepted,")
     assert_billed(durable, plain, calls)
+
+
+def test_a_close_that_was_killed_half_way_is_caught_up(durable: Server) -> None:
+    """Killed between the invoices of many customers, the close goes on where it was and bills each once."""
+    customers = [f"customer-{number}" for number in range(12)]
+    for customer in customers:
+        durable.client.put_account(customer, {**SETTINGS, "rate_card": "simple"})
+        durable.client.grant(customer, "1", "k", expires_on="2021-02-10")
+        durable.client.take(event(customer, "1", "2021-01-20T11:00:00Z", "1200"))
+    mover = threading.Thread(target=_move_until_killed, args=(durable.url, durable.token))
+    mover.start()
+    while not any(durable.client.get(f"/v1/accounts/{customer}/invoices")["items"] for customer in customers):
+        assert mover.is_alive()
+    durable.kill()
+    mover.join()
+
+    durable.start().client.move_clock("2021-03-01T01:00:00Z")
+    for customer in customers:
+        invoices = durable.client.get(f"/v1/accounts/{customer}/invoices")["items"]
+        assert [(invoice["period"], invoice["total"]) for invoice in invoices] == [
+            ("2021-02", "0.00"),
+            ("2021-01", "0.20"),
+        ]
+        assert [entry["kind"] for entry in durable.client.ledger(customer)] == ["invoice", "grant"]
+        assert durable.client.balance(customer) == "0.00"
+    done = durable.command("audit", "--store", durable.store)
+    assert (done.returncode, done.stdout) == (0, "12 accounts audited, 0 differences\n")
+
+
+def _move_until_killed(url: str, token: str) -> None:
+    with Client(url, token) as client, contextlib.suppress(urllib3.exceptions.HTTPError):
+        client.move_clock("2021-03-01T01:00:00Z")
 
 
 def test_a_server_stopped_under_load_has_kept_all_that_it_answered(
