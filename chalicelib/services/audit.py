@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chalicelib.domain.ledger import EntryKind
 from chalicelib.domain.money import ZERO, exact, format_decimal
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from chalicelib.storage.records import Records
 
 
+LOOKS_MAX: Final = 5
+
+
 class Auditing:
     """Audits accounts, one at a time."""
 
@@ -44,12 +47,27 @@ class Auditing:
         """
         Return a sentence for every difference found, none for an account that is in order.
 
+        An account that changes meanwhile is looked at again: what was read of it may not belong together.
+
         Raises:
             RefusedError: `not_found` for an unknown account.
         """
+        differences: list[str] = []
+        for _ in range(LOOKS_MAX):
+            head = self._load(account)
+            differences = self._compare(head)
+            if not differences or self._load(account).version == head.version:
+                break
+        return differences
+
+    def _load(self, account: str) -> Head:
         head = self._accounts.load(account)
         if head is None:
             raise unknown_account(account)
+        return head
+
+    def _compare(self, head: Head) -> list[str]:
+        account = head.state.account.id
         invoices = {invoice.period: invoice for _, invoice in self._records.invoices(account)}
         entries = [entry for _, entry in self._records.ledger(account)]
         recount = _Recount(self._catalogue)

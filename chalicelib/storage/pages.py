@@ -94,7 +94,17 @@ class Pages:
         return Lookup(self._store, head)
 
     def in_order_of_charge(self, head: Head, period: Period) -> Iterator[Taking]:
-        """Yield the takings with events charged in *period*, in the order in which they were taken."""
+        """
+        Yield the takings with events charged in *period*, in the order in which they were taken.
+
+        They are those as of *head*: what was taken since, or moved from its tail into a page, is passed over.
+        """
+        for taking in self._in_pages(head, period):
+            if taking.version < (head.tail[0].version if head.tail else head.version + 1):
+                yield taking
+        yield from head.tail
+
+    def _in_pages(self, head: Head, period: Period) -> Iterator[Taking]:
         account = head.state.account.id
         named = {name.id: name for name in head.pages if period in name.periods}
         partition = keys.pages_by_charge(account, period)
@@ -104,7 +114,6 @@ class Pages:
             yield from self._read(account, page_id)
         for page_id in named:
             yield from self._read(account, page_id)
-        yield from head.tail
 
     def _read(self, account: str, page_id: bytes) -> tuple[Taking, ...]:
         item = self._store.get(Table.PAGES, keys.page(account, page_id))
