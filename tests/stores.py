@@ -63,9 +63,7 @@ def _fetch(scratch: Path) -> Path:
         "--pack-destination",
         str(scratch),
     ]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=FETCH_SECONDS_MAX, check=False, cwd=scratch
-    )
+    done = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_SECONDS_MAX, check=False, cwd=scratch)
     if done.returncode != 0:
         message = f"`npm pack {NPM_PACKAGE}` failed: {done.stderr.strip() or done.stdout.strip()}"
         raise StoreUnavailableError(message)

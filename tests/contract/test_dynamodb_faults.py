@@ -19,7 +19,6 @@ from chalicelib.storage.items import (
     Key,
     OutcomeUnknownError,
     Put,
-    StoreError,
     StoreUnavailableError,
     Table,
     TransactionFailedError,
@@ -163,9 +162,7 @@ def test_no_such_table(store: DynamoItemStore, stub: StubServer, call: str) -> N
 
 @pytest.mark.parametrize("answer", [CONNECTION_CLOSED, SERVER_ERROR, UNAVAILABLE])
 @pytest.mark.parametrize("write", WRITES)
-def test_writes_without_an_answer(
-    store: DynamoItemStore, stub: StubServer, write: str, answer: Answer
-) -> None:
+def test_writes_without_an_answer(store: DynamoItemStore, stub: StubServer, write: str, answer: Answer) -> None:
     """A write whose answer is lost, or an error of the server, may have happened."""
     stub.will_answer([answer])
 
@@ -177,9 +174,7 @@ def test_writes_without_an_answer(
 
 @pytest.mark.parametrize("last", [THROTTLED, refusal("ThrottlingException")])
 @pytest.mark.parametrize("write", WRITES)
-def test_throttled_after_an_answer_was_lost(
-    store: DynamoItemStore, stub: StubServer, write: str, last: Answer
-) -> None:
+def test_throttled_after_an_answer_was_lost(store: DynamoItemStore, stub: StubServer, write: str, last: Answer) -> None:
     """A write may have happened at the first try though the last one was throttled."""
     stub.will_answer([CONNECTION_CLOSED, last])
 
@@ -201,12 +196,14 @@ class TestTimeouts:
     """What botocore raises when time runs out, without the time."""
 
     @pytest.fixture
-    def time_out(self, stub: StubServer) -> Callable[[Exception], DynamoItemStore]:
-        """Give a store whose requests all end in an error of the connection."""
+    def time_out(self, stub: StubServer) -> Callable[..., DynamoItemStore]:
+        """Give a store whose requests end in errors of the connection, one after the other, the last for ever."""
 
-        def time_out(error: Exception) -> DynamoItemStore:
+        def time_out(*errors: Exception) -> DynamoItemStore:
+            left = list(errors)
+
             def fail(**_kwargs: object) -> None:
-                raise error
+                raise left.pop(0) if len(left) > 1 else left[0]
 
             store = DynamoItemStore(stub.endpoint, REGION, "state", "pages")
             store._connection.client.meta.events.register("before-send.dynamodb", fail)
@@ -215,17 +212,24 @@ class TestTimeouts:
         return time_out
 
     @pytest.mark.parametrize("write", WRITES)
-    def test_read_timeout_of_a_write(
-        self, time_out: Callable[[Exception], DynamoItemStore], write: str
-    ) -> None:
+    def test_read_timeout_of_a_write(self, time_out: Callable[..., DynamoItemStore], write: str) -> None:
         """A write that is not answered in time may have happened."""
         store = time_out(ReadTimeoutError(endpoint_url="http://127.0.0.1"))
 
         with pytest.raises(OutcomeUnknownError):
             WRITES[write](store)
 
+    @pytest.mark.parametrize("write", WRITES)
+    def test_connect_timeout_after_a_read_timeout(self, time_out: Callable[..., DynamoItemStore], write: str) -> None:
+        """A write may have happened at the first try though the last one never left."""
+        url = "http://127.0.0.1"
+        store = time_out(ReadTimeoutError(endpoint_url=url), ConnectTimeoutError(endpoint_url=url))
+
+        with pytest.raises(OutcomeUnknownError):
+            WRITES[write](store)
+
     @pytest.mark.parametrize("call", CALLS)
-    def test_connect_timeout(self, time_out: Callable[[Exception], DynamoItemStore], call: str) -> None:
+    def test_connect_timeout(self, time_out: Callable[..., DynamoItemStore], call: str) -> None:
         """A request that never left has changed nothing."""
         store = time_out(ConnectTimeoutError(endpoint_url="http://127.0.0.1"))
 
@@ -233,9 +237,7 @@ class TestTimeouts:
             CALLS[call](store)
 
     @pytest.mark.parametrize("read", READS)
-    def test_read_timeout_of_a_read(
-        self, time_out: Callable[[Exception], DynamoItemStore], read: str
-    ) -> None:
+    def test_read_timeout_of_a_read(self, time_out: Callable[..., DynamoItemStore], read: str) -> None:
         """A read that is not answered in time can be tried again later."""
         store = time_out(ReadTimeoutError(endpoint_url="http://127.0.0.1"))
 
@@ -306,10 +308,8 @@ class TestCancelledTransactions:
         """A leg that DynamoDB will never take is a mistake, which trying again does not mend."""
         stub.will_answer([cancelled("None", code, "None")])
 
-        with pytest.raises(Exception, match=code) as failure:
+        with pytest.raises((ClientError, PynamoDBException)):
             store.transact(self.PUTS)
-
-        assert not isinstance(failure.value, StoreError)
 
     def test_a_repeated_transaction_has_one_token(self, store: DynamoItemStore, stub: StubServer) -> None:
         """Tries of one transaction carry one token, by which DynamoDB applies it once; the next has another."""
@@ -418,9 +418,7 @@ class TestUnprocessed:
         assert put == [list(range(25)), list(range(20, 40))]
         assert pauses == [0.05]
 
-    def test_writes_left_for_ever(
-        self, store: DynamoItemStore, stub: StubServer, pauses: list[float]
-    ) -> None:
+    def test_writes_left_for_ever(self, store: DynamoItemStore, stub: StubServer, pauses: list[float]) -> None:
         """Items that are never processed make the store unavailable in the end."""
         stub.will_answer([_written(range(1))])
 

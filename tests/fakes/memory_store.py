@@ -1,9 +1,9 @@
 """
 An `ItemStore` in memory that is as honest as DynamoDB about what can happen between one call and the next.
 
-Every call, every item of a batch and every leg of a transaction that becomes visible is a step. Before each of them the
-store asks a `Controller`, outside of any lock: it may wait there while other clients go on, or answer with a `Fault`. Legs of
-a transaction whose caller is gone become visible one at a time, before later steps of whoever comes.
+Every call, every item of a batch and every leg of a transaction that becomes visible is a step. Before each of them
+the store asks a `Controller`, outside of any lock: it may wait there while other clients go on, or answer with a
+`Fault`. Legs of a transaction whose caller is gone become visible one at a time, before later steps of whoever comes.
 """
 
 from __future__ import annotations
@@ -121,8 +121,8 @@ class MemoryStore:
     """
     The two tables in memory; `client` gives every client a store of its own over the same tables.
 
-    *controller* decides what happens between steps. With *due_lags* the index of due work stays as it was when `catch_up` was
-    called last. The counters are units as DynamoDB would charge them; a transaction counts double.
+    *controller* decides what happens between steps. With *due_lags* the index of due work stays as it was when
+    `catch_up` was called last. The counters are units as DynamoDB would charge them; a transaction counts double.
     """
 
     def __init__(
@@ -284,9 +284,7 @@ class ClientStore:
         name = object()
         with shared._lock:
             before = [shared.tables.get(put.table, put.item.key) for put in puts]
-            shared.write_units += sum(
-                2 * write_units(old, put.item) for old, put in zip(before, puts, strict=True)
-            )
+            shared.write_units += sum(2 * write_units(old, put.item) for old, put in zip(before, puts, strict=True))
             shared.tables.accept(puts, name)
             shared.index_write_units += sum(
                 index_write_units(old, put.item) for old, put in zip(before, puts, strict=True)

@@ -1,9 +1,9 @@
 """
 What DynamoDB does to its tables, one atomic action after the other.
 
-A put is one action. A transaction is several: `accept` judges all conditions and reserves the items, then each of its legs
-becomes visible by itself, in any order, while others read what is visible so far. An item that is reserved takes no other
-write until its leg is visible.
+A put is one action. A transaction is several: `accept` judges all conditions and reserves the items, then each of its
+legs becomes visible by itself, in any order, while others read what is visible so far. An item that is reserved takes
+no other write until its leg is visible.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class Tables:
     """
     The visible items of both tables, and the legs of accepted transactions that are not visible yet.
 
-    Tables of the same content, with the same transactions under way, have the same `fingerprint`; *mark* tells items apart.
+    Tables of the same content, with the same transactions under way, have the same `fingerprint`, which is made of the
+    `mark` of each item.
     """
 
     def __init__(self) -> None:

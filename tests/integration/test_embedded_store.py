@@ -96,9 +96,7 @@ class TestEmbeddedStore:
             client = dynamodb_client(store.endpoint)
 
             with pytest.raises(client.exceptions.ConditionalCheckFailedException):
-                client.put_item(
-                    TableName=TABLE, Item=ITEMS[0], ConditionExpression="attribute_not_exists(pk)"
-                )
+                client.put_item(TableName=TABLE, Item=ITEMS[0], ConditionExpression="attribute_not_exists(pk)")
 
     def test_in_memory(self) -> None:
         """Without a directory nothing is kept, and the store may be started again."""

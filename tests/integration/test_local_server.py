@@ -46,8 +46,7 @@ def toy_app(gate: Gate) -> Chalice:  # noqa: C901 - a list of routes
         return {
             "name": name,
             "request_id": request.context["requestId"],
-            "query": request.query_params
-            and {key: request.query_params.getlist(key) for key in request.query_params},
+            "query": request.query_params and {key: request.query_params.getlist(key) for key in request.query_params},
             "body": request.raw_body.decode(),
             "thread": app.current_request.headers.get("x-thread"),
         }
@@ -335,9 +334,7 @@ class TestRefusals:
     def test_body_too_large(self, server: LocalServer) -> None:
         """A client that has sent more than the limit can read why it was refused."""
         with closing(connect(server)) as connection:
-            assert_problem(
-                *ask(connection, "POST", "/upload", bytes(BODY_BYTES_MAX + 1)), 413, "body_too_large"
-            )
+            assert_problem(*ask(connection, "POST", "/upload", bytes(BODY_BYTES_MAX + 1)), 413, "body_too_large")
 
     def test_too_large_before_it_is_sent(self, server: LocalServer) -> None:
         """A client that waits for leave to send learns that its body is too large."""
@@ -362,9 +359,7 @@ class TestRefusals:
             raw.sendall(b"ab")
             assert answer.read().endswith(b'{"bytes":2}')
 
-    @pytest.mark.parametrize(
-        "length", ["", "abc", "-1", "+5", "1_0", "1, 2", "5\r\nContent-Length: 6", "9" * 30]
-    )
+    @pytest.mark.parametrize("length", ["", "abc", "-1", "+5", "1_0", "1, 2", "5\r\nContent-Length: 6", "9" * 30])
     def test_length_that_is_none(self, server: LocalServer, length: str) -> None:
         """A length that is no number, or two, is refused."""
         answer = send_raw(server, f"POST /upload HTTP/1.1\r\nContent-Length: {length}\r\n\r\n".encode())
@@ -410,9 +405,7 @@ class TestRefusals:
             assert raw.recv(1) == b""
         assert log == []
 
-    def test_app_fails(
-        self, connection: http.client.HTTPConnection, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    def test_app_fails(self, connection: http.client.HTTPConnection, caplog: pytest.LogCaptureFixture) -> None:
         """An answer that the app cannot make is an internal error, which is logged."""
         with caplog.at_level(logging.ERROR):
             answer = ask(connection, "GET", "/broken", accept="image/png", authorization="Bearer secret")

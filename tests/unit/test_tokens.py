@@ -139,9 +139,7 @@ class TestTrusted:
     def test_clocks_apart(self, verifier: TokenVerifier) -> None:
         """Clocks may be half a minute apart."""
         now = datetime.now(UTC)
-        just = claims(
-            exp=now - timedelta(seconds=15), nbf=now + timedelta(seconds=15), iat=now + timedelta(seconds=15)
-        )
+        just = claims(exp=now - timedelta(seconds=15), nbf=now + timedelta(seconds=15), iat=now + timedelta(seconds=15))
 
         assert verifier.verify(token(just)).subject == "ann"
 
@@ -274,9 +272,7 @@ class TestRefused:
     def test_key_that_the_token_brings(self, verifier: TokenVerifier) -> None:
         """A key in the token's own header is not looked at."""
         stranger = ec_key("stranger")
-        forged = jwt.encode(
-            claims(), stranger, "ES256", {"kid": "ec", "jwk": jwk(stranger), "jku": "http://x"}
-        )
+        forged = jwt.encode(claims(), stranger, "ES256", {"kid": "ec", "jwk": jwk(stranger), "jku": "http://x"})
 
         with pytest.raises(Unauthenticated, match="signature does not match"):
             verifier.verify(forged)
@@ -335,9 +331,7 @@ class TestRefused:
             st.sampled_from(["exp", "nbf", "iat", "sub", "scope", "account_id", "iss", "aud", "jti"]),
             st.recursive(
                 st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-                lambda inner: (
-                    st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner, max_size=2)
-                ),
+                lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner, max_size=2),
                 max_leaves=3,
             ),
         ),
