@@ -29,7 +29,11 @@ def naive_models(endpoint: str) -> tuple[type[Model], type[Model], Connection]:
         aws_secret_access_key = "local"
 
     class Event(Model):
+        """An event, kept once."""
+
         class Meta(_Meta):
+            """Where events are kept."""
+
             table_name = "naive-events"
 
         account = UnicodeAttribute(hash_key=True)
@@ -37,7 +41,11 @@ def naive_models(endpoint: str) -> tuple[type[Model], type[Model], Connection]:
         body = UnicodeAttribute()
 
     class Balance(Model):
+        """What a product has used."""
+
         class Meta(_Meta):
+            """Where balances are kept."""
+
             table_name = "naive-balances"
 
         account = UnicodeAttribute(hash_key=True)
