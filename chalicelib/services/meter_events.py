@@ -112,7 +112,11 @@ def _side_by_side(
 
 
 class _Attempt:
-    """One request's events for one account, judged anew after every lost race; what was read of pages is kept."""
+    """
+    One request's events for one account, judged anew after every lost race; what was read of pages is kept.
+
+    Their age is judged as of the first try: a later one must not refuse what an earlier one may have taken.
+    """
 
     def __init__(self, pages: Pages, catalogue: Catalogue, events: Sequence[UsageEvent], nonce: bytes) -> None:
         self._pages = pages
@@ -121,14 +125,16 @@ class _Attempt:
         self._nonce = nonce
         self._lookup: Lookup | None = None
         self._tries = 0
+        self._arrived_at: Instant | None = None
 
     def decide(self, situation: Situation) -> Decision[list[Verdict]]:
         products = self._products()
         self._lookup = self._lookup or self._pages.lookup(situation.head)
-        timely = [event for event in self._events if _judge_time(event, situation.at) is None]
+        self._arrived_at = self._arrived_at or situation.at
+        timely = [event for event in self._events if _judge_time(event, self._arrived_at) is None]
         recorded = self._lookup.find(situation.head, timely) if timely else {}
         card = self._catalogue.card(situation.state.account.rate_card)
-        jury = _Jury(situation, products, recorded, _Rates(self._catalogue, card, situation), self._nonce)
+        jury = _Jury(self._arrived_at, products, recorded, _Rates(self._catalogue, card, situation), self._nonce)
         verdicts = [jury.judge(event) for event in self._events]
         if not jury.fresh:
             return Decision(verdicts)
@@ -160,13 +166,13 @@ class _Jury:
 
     def __init__(
         self,
-        situation: Situation,
+        arrived_at: Instant,
         products: Mapping[str, ProductEntry],
         recorded: Mapping[Identity, Recorded],
         rates: _Rates,
         nonce: bytes,
     ) -> None:
-        self._at = situation.at
+        self._arrived_at = arrived_at
         self._products = products
         self._rates = rates
         self._taken_before = {identity: found.event for identity, found in recorded.items()}
@@ -177,7 +183,7 @@ class _Jury:
         product = self._products.get(event.resource)
         if product is None:
             return rejected("unknown_resource", f"there is no product {event.resource[:64]!r}")
-        out_of_time = _judge_time(event, self._at)
+        out_of_time = _judge_time(event, self._arrived_at)
         if out_of_time is not None:
             return out_of_time
         identity = event.identity

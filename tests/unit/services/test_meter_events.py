@@ -1,0 +1,57 @@
+"""Metering over a store whose answers get lost."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from chalicelib.bootstrap import build_services
+from chalicelib.domain.accounts import Account, PaymentMethod, PaymentType
+from chalicelib.domain.instants import SECOND, parse_instant
+from chalicelib.domain.rate_card import COLUMNS
+from chalicelib.domain.rate_card_upload import Line
+from chalicelib.domain.usage_events import AGE_MAX, UsageEvent
+from chalicelib.services.meter_events import ACCEPTED
+from chalicelib.settings import Settings
+from tests.fakes.clock import FixedClock
+from tests.fakes.memory_store import Action, Fault, MemoryStore, Step, Undisturbed
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NOW: Final = parse_instant("2026-11-22T12:00:00Z")
+CELLS: Final = {"Resource": "call", "Price per increment": "1", "Increment": "1", "Currency": "EUR"}
+
+
+class _LosesOneAnswer(Undisturbed):
+    """Once armed, loses the answer to the next write of a head."""
+
+    armed = False
+
+    def before(self, step: Step) -> Fault | None:
+        """Let reads and other writes pass."""
+        if self.armed and step.action in {Action.PUT, Action.TRANSACT} and "head" in repr(step.places):
+            self.armed = False
+            return Fault.ANSWER_LOST
+        return None
+
+
+def test_an_event_that_grows_too_old_while_it_is_taken_is_accepted() -> None:
+    """The age of an event is judged once: after a lost answer it is still found and reported as accepted."""
+    controller, clock = _LosesOneAnswer(), FixedClock(NOW)
+    lets_time_pass: Callable[[float], None] = lambda _seconds: clock.pass_by(SECOND)  # noqa: E731 - a pause
+    services = build_services(Settings(), MemoryStore(controller), pause=lets_time_pass, clock=clock)
+    line = Line("/rows/0", "line 2", {**dict.fromkeys(COLUMNS, ""), **CELLS})
+    services.catalogue.put_rate_card("standard", date(2020, 1, 1), [line])
+    by_invoice = PaymentMethod(PaymentType.INVOICE)
+    services.accounts.put(Account("acme", "Acme", "EUR", "Etc/UTC", by_invoice, "standard", 0, {}))
+    event = UsageEvent("acme", "/voice", "1", NOW - AGE_MAX, "call", Decimal(60))
+    controller.armed = True
+
+    verdicts = services.metering.take([event])
+
+    assert not controller.armed
+    assert verdicts == [ACCEPTED]
+    assert services.usage.tab("acme").figures.products[0].quantity == 60
