@@ -77,9 +77,9 @@ class Committing:
 
     def _check_pool(self, pool: str) -> tuple[Put, ...]:
         """Return what has to be marked as used along with the commitment: the product whose own pool it is of."""
-        entry = self._catalogue.products(fresh=True).get(pool)
         if pool == SHARED_POOL:
             return ()
+        entry = self._catalogue.products(fresh=True).get(pool)
         if entry is not None and entry.product.has_own_pool and entry.product.commit_available:
             return () if entry.is_used else (write_product(replace(entry, is_used=True)),)
         detail = f"credit cannot be committed in {pool!r}"

@@ -7,6 +7,7 @@ By the card `simple` a minute of calls, or any part of it, costs 0.06, a message
 
 from __future__ import annotations
 
+from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -436,7 +437,7 @@ class TestRateCards:
             for time in ("2021-01-09T23:59:59.999999Z", "2021-01-10T00:00:00Z", "2021-01-10T05:00:00Z"):
                 before = client.usage(account)["contact_center_services"]["balance"]
                 client.take(event(account, time, time))
-                seen.append(f"{float(before) - float(client.balance(account)):.2f}")
+                seen.append(f"{Decimal(before) - Decimal(client.balance(account)):.2f}")
             assert seen == amounts
 
     def test_a_replaced_version_re_rates_nothing(self, client: Client, name: str) -> None:
