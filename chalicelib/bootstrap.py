@@ -6,36 +6,50 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from chalicelib.api.tokens import TokenVerifier
+from chalicelib.bus.event_bus import LogBus
 from chalicelib.domain.instants import DAY, MINUTE
+from chalicelib.payments.sandbox import SandboxGateway
 from chalicelib.services.audit import Auditing
+from chalicelib.services.buy_credit import BuyingCredit
 from chalicelib.services.carry_out_due import CarryingOutDue
+from chalicelib.services.carry_out_effects import CarryingOutEffects
 from chalicelib.services.changes import Changes
 from chalicelib.services.clocks import Clock, RealClock
 from chalicelib.services.commit_credit import Committing
 from chalicelib.services.container import Services
+from chalicelib.services.dismiss_warnings import DismissingWarnings
 from chalicelib.services.grant_credit import GrantingCredit
 from chalicelib.services.issue_invoices import IssuingInvoices
 from chalicelib.services.manage_accounts import AccountManagement
 from chalicelib.services.manage_catalogue import CatalogueManagement
 from chalicelib.services.meter_events import Metering
 from chalicelib.services.move_test_clock import MovingTestClock
+from chalicelib.services.receive_webhooks import ReceivingWebhooks
 from chalicelib.services.run_jobs import Job, Jobs
+from chalicelib.services.set_auto_recharge import SettingAutoRecharge
+from chalicelib.services.settle_payments import SettlingPayments
+from chalicelib.services.show_past_balances import ShowingPastBalances
 from chalicelib.services.show_usage import ShowingUsage
-from chalicelib.settings import Settings
+from chalicelib.services.take_payments import TakingPayments
+from chalicelib.settings import STRIPE, Settings
 from chalicelib.storage.accounts import Accounts
 from chalicelib.storage.catalogue import Catalogue
 from chalicelib.storage.dynamo import DynamoItemStore
-from chalicelib.storage.operations import Heartbeats, StoredTestClock
+from chalicelib.storage.operations import Heartbeats, SandboxDrawer, StoredTestClock
+from chalicelib.storage.outbox import Outbox
 from chalicelib.storage.pages import Pages
+from chalicelib.storage.payments import Payments
 from chalicelib.storage.records import Records
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from chalicelib.bus.event_bus import EventBus
+    from chalicelib.payments.gateway import Gateway
     from chalicelib.storage.items import ItemStore
 
-CALENDAR_JOB_INTERVAL: Final = 15 * MINUTE
+JOB_INTERVAL: Final = 15 * MINUTE
 """Local midnights and their graces all fall on quarters of an hour in UTC."""
 
 _DAYS_IN_MONTH_MAX: Final = 31
@@ -46,17 +60,42 @@ def open_store(settings: Settings) -> DynamoItemStore:
     return DynamoItemStore(settings.store, settings.region, settings.state_table, settings.pages_table)
 
 
-def build_services(
+def open_gateway(settings: Settings, store: ItemStore, pause: Callable[[float], None]) -> Gateway:
+    """Return the payment gateway that *settings* name."""
+    if settings.payment_gateway == STRIPE:
+        from chalicelib.payments.stripe import StripeGateway  # noqa: PLC0415 - only where it is used
+
+        return StripeGateway(settings.stripe_api_key or "")
+    return SandboxGateway(SandboxDrawer(store), pause, settings.sandbox_latency_ms)
+
+
+def open_event_bus(settings: Settings) -> EventBus:
+    """Return the event bus that *settings* name: the log where they name none."""
+    if settings.event_bus is None:
+        return LogBus()
+    from botocore.session import get_session  # noqa: PLC0415 - only where it is used
+
+    from chalicelib.bus.eventbridge import EventBridgeBus  # noqa: PLC0415 - as above
+
+    return EventBridgeBus(get_session().create_client("events", region_name=settings.region), settings.event_bus)
+
+
+def build_services(  # noqa: PLR0913 - the parts that differ from one running system to another
     settings: Settings,
     store: ItemStore,
     real_clock: Clock | None = None,
     pause: Callable[[float], None] = time.sleep,
     clock: Clock | None = None,
+    gateway: Gateway | None = None,
+    bus: EventBus | None = None,
+    *,
+    has_stream: bool = False,
 ) -> Services:
     """
     Wire the services over *store*.
 
-    They go by *clock*, else by the test clock of the store where *settings* switch it on, else by the real one.
+    They go by *clock*, else by the test clock of the store where *settings* switch it on, else by the real one. What a
+    commit causes outside the store is carried out at once, unless the store *has_stream* that brings it to a function.
     """
     real_clock = real_clock or RealClock()
     stored_clock = StoredTestClock(store) if settings.test_clock else None
@@ -64,16 +103,28 @@ def build_services(
     pages = Pages(store, real_clock.now, settings.retention_months * _DAYS_IN_MONTH_MAX * DAY)
     heads = Accounts(store, pages)
     records = Records(store)
+    payments = Payments(store)
+    outbox = Outbox(store, real_clock.now)
     catalogue = Catalogue(store, real_clock.now)
     changes = Changes(heads, clock, real_clock, pause)
+    accounts = AccountManagement(heads, changes, catalogue, clock)
+    taking = TakingPayments(heads, changes, payments, gateway or open_gateway(settings, store, pause), clock)
+    effects = CarryingOutEffects(outbox, bus or open_event_bus(settings), taking)
+    if not has_stream:
+        changes.on_effects = effects.carry_out_now
+    has_webhooks = settings.payment_gateway == STRIPE
     carrying_out = CarryingOutDue(changes)
+    settling = SettlingPayments(heads, payments, changes, taking)
+    issuing = IssuingInvoices(changes, catalogue)
     jobs = Jobs(
         (
-            Job("expire-credit", CALENDAR_JOB_INTERVAL, carrying_out.expire),
-            Job("recharge-commitments", CALENDAR_JOB_INTERVAL, carrying_out.recharge),
-            Job("issue-invoices", CALENDAR_JOB_INTERVAL, IssuingInvoices(changes, catalogue).issue_due),
+            Job("expire-credit", JOB_INTERVAL, heads.due, carrying_out.expire),
+            Job("recharge-commitments", JOB_INTERVAL, heads.due, carrying_out.recharge),
+            Job("issue-invoices", JOB_INTERVAL, heads.due, issuing.issue_due),
+            Job("settle-payments", JOB_INTERVAL, settling.subjects, settling.settle),
+            Job("sweep-outbox", JOB_INTERVAL, effects.subjects, effects.sweep),
         ),
-        heads,
+        (heads.next_due_at, payments.next_due_at, outbox.next_due_at),
         Heartbeats(store),
         clock,
         real_clock,
@@ -83,12 +134,18 @@ def build_services(
         clock=clock,
         heads=heads,
         records=records,
-        accounts=AccountManagement(heads, changes, catalogue, clock),
+        accounts=accounts,
         catalogue=CatalogueManagement(store, catalogue, clock),
         metering=Metering(changes, pages, catalogue),
         granting=GrantingCredit(changes, records, catalogue),
         committing=Committing(changes, catalogue),
+        buying=BuyingCredit(accounts, changes, records, payments, taking, real_clock, pause),
+        auto_recharge=SettingAutoRecharge(heads, changes, clock),
+        webhooks=ReceivingWebhooks(settings.stripe_webhook_secret, taking) if has_webhooks else None,
+        effects=effects,
         usage=ShowingUsage(heads, records, catalogue, clock),
+        past_balances=ShowingPastBalances(heads, pages, catalogue, clock),
+        warnings=DismissingWarnings(changes),
         jobs=jobs,
         auditing=Auditing(heads, pages, records, catalogue),
         test_clock=None if stored_clock is None else MovingTestClock(stored_clock, jobs),
@@ -98,4 +155,5 @@ def build_services(
 def connect() -> tuple[Services, TokenVerifier]:
     """Wire the services as the environment says, for a deployed function."""
     settings = Settings.from_environment()
-    return build_services(settings, open_store(settings)), TokenVerifier.from_settings(settings)
+    services = build_services(settings, open_store(settings), has_stream=True)
+    return services, TokenVerifier.from_settings(settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import urlsplit
@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "USAGE_TAB_"
 LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+SANDBOX: Final = "sandbox"
+STRIPE: Final = "stripe"
+GATEWAYS: Final = (SANDBOX, STRIPE)
+SANDBOX_LATENCY_MS_MAX: Final = 60_000
 
 RETENTION_MONTHS_MIN: Final = 3
 RETENTION_MONTHS_MAX: Final = 1_200
@@ -32,7 +37,8 @@ class Settings:
     """
     The settings of one running service.
 
-    *store* is the URL of a DynamoDB endpoint, None for AWS's own; *retention_months* is how long usage is kept.
+    *store* is the URL of a DynamoDB endpoint, None for AWS's own; *event_bus* is the name of an EventBridge bus, None
+    for the log; *retention_months* is how long usage is kept.
     """
 
     store: str | None = None
@@ -43,6 +49,11 @@ class Settings:
     jwks_file: Path | None = None
     issuer: str | None = None
     audience: str | None = None
+    payment_gateway: str = SANDBOX
+    sandbox_latency_ms: int = 0
+    stripe_api_key: str | None = field(default=None, repr=False)
+    stripe_webhook_secret: str | None = field(default=None, repr=False)
+    event_bus: str | None = None
     test_clock: bool = False
     retention_months: int = 25
     log_level: str = "INFO"
@@ -60,6 +71,8 @@ class Settings:
         jwks_url = source.url("JWKS_URL", secure=True)
         if jwks_file and jwks_url:
             _refuse("JWKS_FILE", "cannot be set beside USAGE_TAB_JWKS_URL")
+        if source.one_of("PAYMENT_GATEWAY", GATEWAYS, SANDBOX) == STRIPE and source.text("STRIPE_API_KEY") is None:
+            _refuse("STRIPE_API_KEY", "must be set where payments go through stripe")
         return cls(
             store=source.url("STORE", secure=False),
             state_table=source.text("STATE_TABLE") or cls.state_table,
@@ -69,6 +82,11 @@ class Settings:
             jwks_file=Path(jwks_file) if jwks_file else None,
             issuer=source.text("ISSUER"),
             audience=source.text("AUDIENCE"),
+            payment_gateway=source.one_of("PAYMENT_GATEWAY", GATEWAYS, cls.payment_gateway),
+            sandbox_latency_ms=source.whole_number("SANDBOX_LATENCY_MS", 0, SANDBOX_LATENCY_MS_MAX, 0),
+            stripe_api_key=source.text("STRIPE_API_KEY"),
+            stripe_webhook_secret=source.text("STRIPE_WEBHOOK_SECRET"),
+            event_bus=source.text("EVENT_BUS"),
             test_clock=source.flag("TEST_CLOCK", default=cls.test_clock),
             retention_months=source.whole_number(
                 "RETENTION_MONTHS", RETENTION_MONTHS_MIN, RETENTION_MONTHS_MAX, cls.retention_months
@@ -119,6 +137,14 @@ class _Variables:
         if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS_MAX and minimum <= int(text) <= maximum):
             _refuse(name, f"must be a whole number from {minimum} to {maximum}")
         return int(text)
+
+    def one_of(self, name: str, choices: tuple[str, ...], default: str) -> str:
+        text = self.text(name)
+        if text is None:
+            return default
+        if text.lower() not in choices:
+            _refuse(name, f"must be one of {', '.join(choices)}")
+        return text.lower()
 
     def log_level(self, default: str) -> str:
         text = self.text("LOG_LEVEL")

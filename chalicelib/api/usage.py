@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.api.calls import Call, answering, ok
-from chalicelib.api.parameters import page_of, read_cursor, read_limit, read_period
-from chalicelib.api.problems import invalid
+from chalicelib.api.calls import ANY_CONTENT, Call, answering, ok
+from chalicelib.api.parameters import page_of, read_cursor, read_instant, read_limit, read_period
 from chalicelib.domain.accounts import PaymentType
 from chalicelib.domain.figures import FreeUnitFigures, PoolFigures, ProductFigures, line_total
 from chalicelib.domain.instants import format_instant
@@ -20,7 +19,7 @@ from chalicelib.domain.products import SHARED_POOL
 
 if TYPE_CHECKING:
     from chalicelib.domain.invoice import Invoice
-    from chalicelib.services.show_usage import Tab
+    from chalicelib.services.show_usage import ShownWarning, Tab
 
 
 routes = Blueprint(__name__)
@@ -41,9 +40,20 @@ def get_balances(call: Call, account: str) -> Response:
     """Show the balance of every pool."""
     call.require_for_account("usage:read", account)
     if "at" in call.query:
-        raise invalid("/at", "cannot be asked for yet: balances are those of now")
-    tab = call.services.usage.tab(account)
-    return ok({"balances": [{"pool": pool.pool, **_show_pool(pool, tab.currency)} for pool in tab.figures.pools]})
+        pools, currency = call.services.past_balances.balances(account, read_instant("/at", call.query["at"]))
+    else:
+        tab = call.services.usage.tab(account)
+        pools, currency = tab.figures.pools, tab.currency
+    return ok({"balances": [{"pool": pool.pool, **_show_pool(pool, currency)} for pool in pools]})
+
+
+@routes.route("/v1/accounts/{account}/warnings/{warning}/dismiss", methods=["POST"], content_types=ANY_CONTENT)
+@answering(routes)
+def post_dismiss(call: Call, account: str, warning: str) -> Response:
+    """Take a warning off the tab."""
+    call.require_for_account("usage:read", account)
+    call.services.warnings.dismiss(account, warning)
+    return ok({"id": warning, "dismissed": True})
 
 
 @routes.route("/v1/accounts/{account}/invoices", methods=["GET"])
@@ -98,12 +108,21 @@ def _show_tab(tab: Tab) -> dict[str, Any]:
             **_show_committed_credit(shared, tab.currency, is_available=True),
             "manage_credits": {
                 "one_time_purchase": pays_by_card,
-                "auto_recharge": {"available": pays_by_card, "enabled": False},
+                "auto_recharge": {"available": pays_by_card, "enabled": tab.has_auto_recharge},
             },
-            "warnings": [],
+            "warnings": [_show_warning(warning, tab) for warning in tab.warnings],
         },
         "products": [_show_product(product, figures.pool(product.pool), tab.currency) for product in figures.products],
     }
+
+
+def _show_warning(warning: ShownWarning, tab: Tab) -> dict[str, Any]:
+    expected = warning.expected
+    months = "every month" if expected.months == 1 else f"every {expected.months} months"
+    commitment = f"{format_money(expected.amount, tab.currency)} {tab.currency} {months}"
+    crossed = "at or below" if tab.payment is PaymentType.CREDIT_CARD else "overdrawn by more than"
+    message = f"The balance is {crossed} {warning.level} % of the expected monthly credit ({commitment})."
+    return {"id": warning.id, "level": warning.level, "message": message}
 
 
 def _show_pool(pool: PoolFigures, currency: str) -> dict[str, Any]:

@@ -28,7 +28,10 @@ def close_due_at(state: AccountState, period: Period) -> Instant:
 
 def next_due_at(state: AccountState) -> Instant:
     """Return the earliest instant at which anything falls due: there always is a next invoice."""
-    return min((close_due_at(state, state.oldest_open), *(due.at for due in _all_due(state))))
+    instants = [close_due_at(state, state.oldest_open), *(due.at for due in _all_due(state))]
+    if state.auto_recharge.next_try_at is not None:
+        instants.append(state.auto_recharge.next_try_at)
+    return min(instants)
 
 
 def carry_out_due(

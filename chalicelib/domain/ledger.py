@@ -13,6 +13,7 @@ from chalicelib.domain.credit import Grant, replace_remaining, total_credit
 from chalicelib.domain.instants import Instant
 from chalicelib.domain.money import ZERO, exact
 from chalicelib.domain.periods import Period
+from chalicelib.domain.products import SHARED_POOL
 from chalicelib.domain.state import AccountState, PeriodUsage
 
 
@@ -83,7 +84,7 @@ def book_grant(state: AccountState, grant: Grant) -> tuple[AccountState, tuple[S
     """
     Add *grant* to its pool, after it paid what of the pool is to be invoiced in the month of its effect.
 
-    Products are paid in the order of their resource codes.
+    Products are paid in the order of their resource codes. Credit in the shared pool re-arms its warnings.
     """
     period = state.current_period(grant.effective_at)
     usage = state.usage_of(period)
@@ -100,7 +101,8 @@ def book_grant(state: AccountState, grant: Grant) -> tuple[AccountState, tuple[S
         state = state.with_usage(period, PeriodUsage(products, usage.last_event_at))
     if remaining:
         state = replace(state, grants=(*state.grants, replace(grant, remaining=remaining)))
-    return replace(state, is_used=True), tuple(settled)
+    warnings = state.warnings.rearmed() if grant.pool == SHARED_POOL else state.warnings
+    return replace(state, is_used=True, warnings=warnings), tuple(settled)
 
 
 @exact

@@ -78,6 +78,20 @@ def parse_money(text: str) -> Decimal:
     return parse_decimal(text, digits=MONEY_DIGITS, decimals=MONEY_DECIMALS)
 
 
+def parse_payment(text: object, currency: str) -> Decimal:
+    """
+    Read an amount to be paid: not negative, of whole minor units of *currency*, 12 digits at most.
+
+    Raises:
+        NotADecimalError: for anything else, also what is no text.
+    """
+    decimals = minor_digits(currency) or 0
+    if not isinstance(text, str):
+        message = "must be a decimal in a string"
+        raise NotADecimalError(message)
+    return parse_decimal(text, digits=MONEY_DIGITS, decimals=decimals)
+
+
 def format_decimal(value: Decimal, minimum_decimals: int = 0) -> str:
     """Write *value* in plain notation, with no trailing zeros beyond *minimum_decimals*."""
     text = f"{value:f}"

@@ -9,9 +9,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.domain.accounts import Account
+from chalicelib.domain.auto_recharge import NEVER_CONFIGURED, AutoRecharge
 from chalicelib.domain.commitments import Commitment
 from chalicelib.domain.credit import Grant
 from chalicelib.domain.instants import Instant
+from chalicelib.domain.low_credit import NO_WARNINGS, Warnings
 from chalicelib.domain.money import EXACT, ZERO
 from chalicelib.domain.periods import Period
 
@@ -75,6 +77,8 @@ class AccountState(Struct, frozen=True):
     grants: tuple[Grant, ...] = ()
     commitments: tuple[Commitment, ...] = ()
     is_used: bool = False
+    auto_recharge: AutoRecharge = NEVER_CONFIGURED
+    warnings: Warnings = NO_WARNINGS
 
     @property
     def oldest_open(self) -> Period:

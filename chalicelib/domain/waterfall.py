@@ -77,6 +77,17 @@ def charge_events(
     return till.close(), charges
 
 
+@exact
+def replay_charges(
+    state: AccountState, charges: Iterable[Charge], products: Mapping[str, Product], at: Instant
+) -> AccountState:
+    """Return *state* once *charges*, made long ago and not rated again, have been taken up to the instant *at*."""
+    till = _Till(state, products, at)
+    for charge in charges:
+        till.record(charge)
+    return till.close()
+
+
 class _Tally:
     """The usage of one product in one period while a batch is charged."""
 
@@ -119,15 +130,23 @@ class _Till:
         billed = billed_units(event.quantity, rate.increment)
         free = tally.take_free(billed)
         amount = price(rate, billed, free)
-        payments = self._pay(amount, period, tally.pool) if amount else ()
+        payments = self._payments(amount, period, tally.pool) if amount else ()
+        charge = Charge(event, period, period != own_period, rate, billed, free, amount, payments)
+        self.record(charge)
+        return charge
+
+    def record(self, charge: Charge) -> None:
+        """Add *charge* to the figures."""
+        event, period = charge.event, charge.period
+        tally = self._tally(period, event.resource)
         tally.quantity += event.quantity
-        tally.billed += billed
-        tally.free += free
-        tally.amount += amount
-        for payment in payments:
+        tally.billed += charge.billed
+        tally.free += charge.free
+        tally.amount += charge.amount
+        for payment in charge.payments:
             tally.credits += payment.amount
+            self._remaining[payment.grant] -= payment.amount
         self._last_event_at[period] = max(event.time, self._last_event_at.get(period, event.time))
-        return Charge(event, period, period != own_period, rate, billed, free, amount, payments)
 
     def close(self) -> AccountState:
         """Return the state after all charges."""
@@ -150,7 +169,7 @@ class _Till:
             self._tallies[period, resource] = tally
         return tally
 
-    def _pay(self, amount: Decimal, period: Period, pool: str) -> tuple[Payment, ...]:
+    def _payments(self, amount: Decimal, period: Period, pool: str) -> tuple[Payment, ...]:
         payments = []
         for grant in self._paying_grants(period, pool):
             remaining = self._remaining[grant]
@@ -158,7 +177,6 @@ class _Till:
                 continue
             paid = min(amount, remaining)
             payments.append(Payment(grant, paid))
-            self._remaining[grant] = remaining - paid
             amount -= paid
             if not amount:
                 break

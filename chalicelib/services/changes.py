@@ -2,13 +2,14 @@
 Changing an account: read the head, carry out what is due, decide, commit; and begin again where another was faster.
 
 Every change of every service goes through `Changes.apply`, so that lost races, unknown outcomes and turns are handled
-in one place.
+in one place, and so is what follows from a change by itself: its effects are committed with it, in the outbox.
 """
 
 from __future__ import annotations
 
 import random
 import secrets
+from collections.abc import Callable
 from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
@@ -16,21 +17,25 @@ from weakref import WeakValueDictionary
 
 from msgspec import Struct
 from msgspec.structs import replace
+from ulid import ULID
 
+from chalicelib.domain.consequences import draw_consequences
 from chalicelib.domain.due import carry_out_due
 from chalicelib.domain.instants import SECOND, Instant
 from chalicelib.domain.ledger import LedgerEntry
+from chalicelib.domain.notifications import Notification
 from chalicelib.domain.state import AccountState
 from chalicelib.domain.waterfall import Charge
 from chalicelib.services.errors import BusyError
 from chalicelib.storage.accounts import Accounts, Commit, LostRaceError
 from chalicelib.storage.heads import Head, Turn
 from chalicelib.storage.items import ContentionError, OutcomeUnknownError, Put, StoreUnavailableError
-from chalicelib.storage.records import put_entry
+from chalicelib.storage.outbox import Effects, put_effects
+from chalicelib.storage.payments import put_payment
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from chalicelib.services.clocks import Clock
 
@@ -39,7 +44,7 @@ TRIES_MAX: Final = 400
 """With the longest pauses about twenty seconds: what a caller of the API waits for at the most."""
 WAIT_SECONDS_MAX: Final = 20
 LOSSES_BEFORE_TURN: Final = 3
-DUE_AT_ONCE_MAX: Final = 40
+DUE_AT_ONCE_MAX: Final = 30
 """Movements that fall due and are committed with a decision; more than these get commits of their own first."""
 TURN_LENGTH: Final = 2 * SECOND
 
@@ -70,12 +75,27 @@ class Situation(Struct, frozen=True):
 
 
 class Decision(Struct, Generic[R], frozen=True):
-    """The *result* to answer with once *state*, *charges* and *puts* are committed; no *state*: nothing to commit."""
+    """
+    The *result* to answer with once all the rest is committed; no *state*: nothing to commit.
+
+    *charges* are those of new events, *entries* the movements of credit, *notifications* what else is to be told, and
+    *puts* further records that must count together with them.
+    """
 
     result: R
     state: AccountState | None = None
     charges: tuple[Charge, ...] = ()
+    entries: tuple[LedgerEntry, ...] = ()
+    notifications: tuple[Notification, ...] = ()
     puts: tuple[Put, ...] = ()
+
+
+EffectsHandler = Callable[[Effects], None]
+"""Carries effects out once their commit counts."""
+
+
+def leave_to_the_stream(effects: Effects) -> None:
+    """Leave *effects* in the outbox, where the table's stream or the sweeping schedule finds them."""
 
 
 class Changes:
@@ -91,6 +111,7 @@ class Changes:
         self._clock = clock
         self._real_clock = real_clock
         self._pause = pause
+        self.on_effects: EffectsHandler = leave_to_the_stream
         self._guard = Lock()
         self._locks: WeakValueDictionary[str, Lock] = WeakValueDictionary()
 
@@ -104,8 +125,12 @@ class Changes:
         Raises:
             BusyError: after many lost races, or where the store is not to be reached.
         """
+        effects: list[Effects] = []
         with self._turn_in_process(account):
-            return self._apply(account, nonce, decide)
+            result = self._apply(account, nonce, decide, effects)
+        for caused in effects:
+            self.on_effects(caused)
+        return result
 
     @contextmanager
     def _turn_in_process(self, account: str) -> Iterator[None]:
@@ -120,7 +145,9 @@ class Changes:
         finally:
             lock.release()
 
-    def _apply(self, account: str, nonce: bytes, decide: Callable[[Situation], Decision[R]]) -> R | None:
+    def _apply(
+        self, account: str, nonce: bytes, decide: Callable[[Situation], Decision[R]], effects: list[Effects]
+    ) -> R | None:
         current: Head | None = None
         for losses in range(TRIES_MAX):
             try:
@@ -133,7 +160,7 @@ class Changes:
                     continue
                 if losses >= LOSSES_BEFORE_TURN and (head.turn is None or head.turn.nonce != nonce):
                     head = self._take_turn(head, nonce)
-                return self._commit(head, nonce, decide)
+                return self._commit(head, nonce, decide, effects)
             except LostRaceError as lost:
                 current = lost.current
                 self._wait(losses)
@@ -145,20 +172,40 @@ class Changes:
         message = f"account {account} is too busy"
         raise BusyError(message)
 
-    def _commit(self, head: Head, nonce: bytes, decide: Callable[[Situation], Decision[R]]) -> R:
-        account = head.state.account.id
+    def _commit(
+        self, head: Head, nonce: bytes, decide: Callable[[Situation], Decision[R]], effects: list[Effects]
+    ) -> R:
         at = max(head.state.at, self._clock.now())
-        state, entries = carry_out_due(head.state, at, at, DUE_AT_ONCE_MAX)
-        due = tuple(put_entry(account, entry) for entry in entries)
+        state, due = carry_out_due(head.state, at, at, DUE_AT_ONCE_MAX)
+        situation = Situation(head, state, at, due)
         if len(due) == DUE_AT_ONCE_MAX:
-            self._accounts.commit(head, Commit(replace(state, at=at), puts=due))
+            effects += self._save(situation, nonce, Decision(None, state))
             raise LostRaceError  # to ourselves: the next try carries out the rest
-        decision = decide(Situation(head, state, at, entries))
+        decision = decide(situation)
         if decision.state is not None:
-            self._accounts.commit(head, Commit(decision.state, nonce, decision.charges, (*due, *decision.puts)))
+            effects += self._save(situation, nonce, decision)
         elif head.turn is not None and head.turn.nonce == nonce:
             self._accounts.note_turn(head, None)
         return decision.result
+
+    def _save(self, situation: Situation, nonce: bytes, decision: Decision[R]) -> list[Effects]:
+        """Commit *decision* with all that follows from it, and return the effects to carry out."""
+        account = situation.state.account.id
+        after = replace(decision.state or situation.state, at=situation.at)
+        entries = (*situation.carried_out, *decision.entries)
+        follows = draw_consequences(situation.state, after, decision.charges, entries, payment_id=str(ULID()))
+        puts = list(decision.puts)
+        effects = []
+        notifications = (*follows.notifications, *decision.notifications)
+        if follows.payment is not None:
+            puts.append(put_payment(follows.payment))
+        if notifications or follows.payment is not None:
+            payment = None if follows.payment is None else follows.payment.id
+            effects = [Effects(str(ULID()), account, situation.at, notifications, payment)]
+            puts.append(put_effects(effects[0]))
+        commit = Commit(follows.state, nonce, decision.charges, entries, tuple(puts))
+        self._accounts.commit(situation.head, commit)
+        return effects
 
     def _is_others_turn(self, head: Head, nonce: bytes) -> bool:
         return head.turn is not None and head.turn.nonce != nonce and self._real_clock.now() < head.turn.until

@@ -13,7 +13,6 @@ from chalicelib.services.changes import Changes, Decision, Situation, new_nonce
 from chalicelib.services.errors import Fault, RefusedError
 from chalicelib.services.manage_accounts import unknown_account
 from chalicelib.storage.catalogue import Catalogue, write_product
-from chalicelib.storage.records import put_entry
 
 
 if TYPE_CHECKING:
@@ -47,8 +46,8 @@ class Committing:
             state, recharged = carry_out_due(state, at, at)
             commitment = state.commitment(pool)
             assert commitment is not None  # noqa: S101 - it was put a moment ago
-            entries = (put_entry(account, entry) for entry in (*raised, *recharged))
-            return Decision((state.account, commitment), replace(state, at=at, is_used=True), puts=(*entries, *marks))
+            used = replace(state, is_used=True)
+            return Decision((state.account, commitment), used, entries=(*raised, *recharged), puts=marks)
 
         result = self._changes.apply(account, new_nonce(), decide)
         if result is None:
@@ -68,9 +67,7 @@ class Committing:
             if situation.state.commitment(pool) is None:
                 detail = f"there is no commitment in {pool!r}"
                 raise RefusedError("not_found", detail)
-            return Decision(
-                result=True, state=replace(delete_commitment(situation.state, pool, situation.at), at=situation.at)
-            )
+            return Decision(result=True, state=delete_commitment(situation.state, pool, situation.at))
 
         if self._changes.apply(account, new_nonce(), decide) is None:
             raise unknown_account(account)

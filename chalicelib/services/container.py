@@ -8,14 +8,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from chalicelib.services.audit import Auditing
+    from chalicelib.services.buy_credit import BuyingCredit
+    from chalicelib.services.carry_out_effects import CarryingOutEffects
     from chalicelib.services.clocks import Clock
     from chalicelib.services.commit_credit import Committing
+    from chalicelib.services.dismiss_warnings import DismissingWarnings
     from chalicelib.services.grant_credit import GrantingCredit
     from chalicelib.services.manage_accounts import AccountManagement
     from chalicelib.services.manage_catalogue import CatalogueManagement
     from chalicelib.services.meter_events import Metering
     from chalicelib.services.move_test_clock import MovingTestClock
+    from chalicelib.services.receive_webhooks import ReceivingWebhooks
     from chalicelib.services.run_jobs import Jobs
+    from chalicelib.services.set_auto_recharge import SettingAutoRecharge
+    from chalicelib.services.show_past_balances import ShowingPastBalances
     from chalicelib.services.show_usage import ShowingUsage
     from chalicelib.storage.accounts import Accounts
     from chalicelib.storage.items import ItemStore
@@ -24,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Services:
-    """The services; *test_clock* is None where time is real."""
+    """The services; *test_clock* is None where time is real, *webhooks* where the gateway sends none."""
 
     store: ItemStore
     clock: Clock
@@ -35,7 +41,13 @@ class Services:
     metering: Metering
     granting: GrantingCredit
     committing: Committing
+    buying: BuyingCredit
+    auto_recharge: SettingAutoRecharge
+    webhooks: ReceivingWebhooks | None
+    effects: CarryingOutEffects
     usage: ShowingUsage
+    past_balances: ShowingPastBalances
+    warnings: DismissingWarnings
     jobs: Jobs
     auditing: Auditing
     test_clock: MovingTestClock | None

@@ -20,7 +20,7 @@ from chalicelib.services.changes import Changes, Decision, Situation, new_nonce
 from chalicelib.services.errors import Fault, RefusedError
 from chalicelib.services.manage_accounts import unknown_account
 from chalicelib.storage.catalogue import Catalogue, write_product
-from chalicelib.storage.records import FirstAnswer, Records, put_entry, put_first_answer
+from chalicelib.storage.records import FirstAnswer, Records, put_first_answer
 
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class GrantingCredit:
             if grant is None or not grant.is_in_force(situation.at):
                 return Decision(answer)
             state, entry = void_grant(situation.state, grant, situation.at, actor)
-            return Decision(answer, replace(state, at=situation.at), puts=(put_entry(account, entry),))
+            return Decision(answer, state, entries=(entry,))
 
         voided = self._changes.apply(account, new_nonce(), decide)
         if voided is None:
@@ -164,12 +164,8 @@ class _Order(Struct, frozen=True):
             currency=account.currency,
         )
         first = FirstAnswer(self.body_hash, CREATED, msgspec.Raw(msgspec.json.encode(answer)))
-        puts = (
-            put_entry(account.id, self._entry(situation, settled)),
-            put_first_answer(account.id, OPERATION, self.idempotency_key, first),
-            *marks,
-        )
-        return Decision(answer, replace(state, at=situation.at), puts=puts)
+        kept = put_first_answer(account.id, OPERATION, self.idempotency_key, first)
+        return Decision(answer, state, entries=(self._entry(situation, settled),), puts=(kept, *marks))
 
     def _entry(self, situation: Situation, settled: tuple[Settled, ...]) -> LedgerEntry:
         period = situation.state.current_period(situation.at)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from chalicelib.domain.due import close_due_at
 from chalicelib.domain.invoice import close_oldest_period
+from chalicelib.domain.notifications import invoice_issued
 from chalicelib.services.changes import Changes, Decision, Situation, new_nonce
-from chalicelib.storage.records import put_entry, put_invoice
+from chalicelib.storage.records import put_invoice
 
 
 if TYPE_CHECKING:
@@ -42,5 +43,10 @@ class IssuingInvoices:
             return Decision(result=False)
         products = {resource: entry.product for resource, entry in self._catalogue.products(fresh=True).items()}
         close = close_oldest_period(state, products, situation.at)
-        entries = (put_entry(state.account.id, entry) for entry in close.entries)
-        return Decision(result=True, state=close.state, puts=(*entries, put_invoice(close.invoice)))
+        return Decision(
+            result=True,
+            state=close.state,
+            entries=close.entries,
+            notifications=(invoice_issued(state.account, close.invoice),),
+            puts=(put_invoice(close.invoice),),
+        )

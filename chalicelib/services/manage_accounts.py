@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from chalicelib.domain.accounts import PaymentType
 from chalicelib.domain.money import minor_digits
 from chalicelib.domain.periods import calendar, is_timezone
 from chalicelib.domain.state import AccountState
@@ -68,7 +69,12 @@ class AccountManagement:
         def decide(situation: Situation) -> Decision[Account]:
             state = situation.state
             _check_fixed(state, account)
-            return Decision(account, replace(state, account=account, at=situation.at))
+            if state.account == account:
+                return Decision(account)
+            auto = state.auto_recharge
+            if account.payment_method.type is not PaymentType.CREDIT_CARD and auto.is_enabled:
+                auto = auto.switched_off()
+            return Decision(account, replace(state, account=account, auto_recharge=auto))
 
         return self._changes.apply(account.id, new_nonce(), decide)
 

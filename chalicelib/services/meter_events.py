@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 EVENTS_MAX: Final = 1000
 """Events in one request."""
 
-MARKS_AT_ONCE_MAX: Final = 40
+MARKS_AT_ONCE_MAX: Final = 30
 """First uses that are marked in the transaction of their charges; more than that are marked just before."""
 
 _ACCOUNTS_SIDE_BY_SIDE: Final = 8
@@ -142,7 +142,7 @@ class _Attempt:
         state, charges = charge_events(situation.state, jury.fresh, known, situation.at)
         marks = _marks(jury.fresh, products, card)
         self._catalogue.write(marks[MARKS_AT_ONCE_MAX:])
-        return Decision(verdicts, state, tuple(charges), marks[:MARKS_AT_ONCE_MAX])
+        return Decision(verdicts, state, tuple(charges), puts=marks[:MARKS_AT_ONCE_MAX])
 
     def _products(self) -> Mapping[str, ProductEntry]:
         """Return the catalogue: as remembered, unless a product is missing or a try has failed."""

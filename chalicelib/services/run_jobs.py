@@ -1,9 +1,9 @@
-"""The scheduled jobs: what each does for one account, which accounts need it, and its heartbeat."""
+"""The scheduled jobs: what needs each, what it does for one account or other subject, and its heartbeat."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -15,21 +15,26 @@ from chalicelib.storage.operations import Heartbeat, Heartbeats
 
 if TYPE_CHECKING:
     from chalicelib.services.clocks import Clock
-    from chalicelib.storage.accounts import Accounts
 
 
 _log = logging.getLogger(__name__)
 
 
+class WorkLeftError(Exception):
+    """There is nothing wrong, but something has to wait for a later run."""
+
+
 class Job(Struct, frozen=True):
     """
-    A job: *run* does for one account all that is due by an instant, and counts what was (or tells whether any).
+    A job: *subjects* are the accounts, payments or effects that may need it by an instant.
 
-    It falls due every *interval*, counted from the epoch.
+    *run* does for one of them all that is due by then, and counts what was (or tells whether any). The job falls due
+    every *interval*, counted from the epoch.
     """
 
     name: str
     interval: Instant
+    subjects: Callable[[Instant], Iterable[str]]
     run: Callable[[str, Instant], int]
 
     def next_run_at(self, after: Instant) -> Instant:
@@ -38,7 +43,7 @@ class Job(Struct, frozen=True):
 
 
 class JobRun(Struct, frozen=True):
-    """One run of a job as of *at*: how many accounts are *done*, *failed*, and *left* for the next run."""
+    """One run of a job as of *at*: how many of its subjects are *done*, *failed*, and *left* for a later run."""
 
     job: str
     at: Instant
@@ -56,22 +61,27 @@ class JobState(Struct, frozen=True):
 
 
 Progress = Callable[[int], None]
-"""Is told how many accounts of a run are dealt with so far."""
+"""Is told how many subjects of a run are dealt with so far."""
 
 
-def no_progress(accounts: int) -> None:
-    """Take no note of *accounts*."""
+def no_progress(subjects: int) -> None:
+    """Take no note of *subjects*."""
 
 
 class Jobs:
     """All jobs, in the order in which they run where they fall due together."""
 
     def __init__(
-        self, jobs: Sequence[Job], accounts: Accounts, heartbeats: Heartbeats, clock: Clock, real_clock: Clock
+        self,
+        jobs: Sequence[Job],
+        next_dues: Sequence[Callable[[], Instant | None]],
+        heartbeats: Heartbeats,
+        clock: Clock,
+        real_clock: Clock,
     ) -> None:
-        """Run *jobs* on *accounts*."""
+        """Run *jobs*; each of *next_dues* tells when the next thing of its kind falls due."""
         self.jobs = tuple(jobs)
-        self._accounts = accounts
+        self._next_dues = tuple(next_dues)
         self._heartbeats = heartbeats
         self._clock = clock
         self._real_clock = real_clock
@@ -85,7 +95,7 @@ class Jobs:
         """
         Run a job as of *at*, None for now.
 
-        An account that fails stops no other; what is not done, the next run finds again.
+        A subject that fails stops no other; what is not done, the next run finds again.
 
         Raises:
             RefusedError: `not_found` for no such job, `invalid_request` for an instant after now.
@@ -102,19 +112,22 @@ class Jobs:
         return self._run(job, at, progress)
 
     def next_due_at(self) -> Instant | None:
-        """Return when the next thing falls due for any account."""
-        return self._accounts.next_due_at()
+        """Return when the next thing falls due anywhere."""
+        instants = (next_due() for next_due in self._next_dues)
+        return min((instant for instant in instants if instant is not None), default=None)
 
     def _run(self, job: Job, at: Instant, progress: Progress) -> JobRun:
         started_at = self._real_clock.now()
-        done = failed = 0
-        for seen, account in enumerate(self._accounts.due(at), start=1):
+        done = failed = left = 0
+        for seen, subject in enumerate(job.subjects(at), start=1):
             try:
-                done += bool(job.run(account, at))
-            except Exception:  # noqa: BLE001 - one account's failure must not stop the others
+                done += bool(job.run(subject, at))
+            except WorkLeftError:
+                left += 1
+            except Exception:  # noqa: BLE001 - one subject's failure must not stop the others
                 failed += 1
-                _log.exception("job %s failed for account %s", job.name, account)
+                _log.exception("job %s failed for %s", job.name, subject)
             progress(seen)
-        run = JobRun(job.name, at, done, failed, left=0)
+        run = JobRun(job.name, at, done, failed, left)
         self._heartbeats.put(Heartbeat(job.name, at, started_at, self._real_clock.now(), done, failed, run.left))
         return run

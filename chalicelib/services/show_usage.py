@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from chalicelib.domain.accounts import PaymentType
+from chalicelib.domain.consequences import expected_credit, warnings_shown
 from chalicelib.domain.due import carry_out_due
 from chalicelib.domain.figures import Figures, figures_of
 from chalicelib.domain.instants import Instant
 from chalicelib.domain.invoice import Invoice, draft_invoice
+from chalicelib.domain.low_credit import ExpectedCredit
 from chalicelib.services.errors import RefusedError
 from chalicelib.services.manage_accounts import unknown_account
 
@@ -36,8 +38,20 @@ class PeriodStatus(Enum):
     INVOICED = "invoiced"
 
 
+class ShownWarning(Struct, frozen=True):
+    """A low-credit warning on the tab; *level* is in per cent of *expected*, the credit expected per month."""
+
+    id: str
+    level: int
+    expected: ExpectedCredit
+
+
 class Tab(Struct, frozen=True):
-    """The Usage tab of a period; account details are those at issue once it is invoiced. True up to *as_of*."""
+    """
+    The Usage tab of a period; account details are those at issue once it is invoiced. True up to *as_of*.
+
+    *has_auto_recharge* tells whether it is switched on now, *warnings* are those that show.
+    """
 
     account: str
     account_name: str
@@ -47,6 +61,8 @@ class Tab(Struct, frozen=True):
     status: PeriodStatus
     as_of: Instant
     figures: Figures
+    has_auto_recharge: bool
+    warnings: tuple[ShownWarning, ...] = ()
 
 
 class ShowingUsage:
@@ -69,7 +85,7 @@ class ShowingUsage:
         state, at = self._state(account)
         period = state.oldest_open if period is None else period
         if period <= state.invoiced_through:
-            return self._tab_at_issue(account, period)
+            return self._tab_at_issue(state, period)
         if period > state.current_period(at):
             detail = f"{period} is in the future"
             raise RefusedError("not_found", detail)
@@ -82,6 +98,8 @@ class ShowingUsage:
             status=PeriodStatus.OPEN if period == state.current_period(at) else PeriodStatus.CLOSING,
             as_of=at,
             figures=figures_of(state, period, self._products(state), at),
+            has_auto_recharge=state.auto_recharge.is_enabled,
+            warnings=_warnings(state, at),
         )
 
     def invoice(self, account: str, period: Period) -> Invoice:
@@ -107,10 +125,10 @@ class ShowingUsage:
         state, at = self._state(account)
         return draft_invoice(state, state.oldest_open, self._products(state), at)
 
-    def _tab_at_issue(self, account: str, period: Period) -> Tab:
-        invoice = self.invoice(account, period)
+    def _tab_at_issue(self, state: AccountState, period: Period) -> Tab:
+        invoice = self.invoice(state.account.id, period)
         return Tab(
-            account=account,
+            account=invoice.account,
             account_name=invoice.account_name,
             currency=invoice.currency,
             timezone=invoice.timezone,
@@ -118,6 +136,7 @@ class ShowingUsage:
             status=PeriodStatus.INVOICED,
             as_of=invoice.issued_at,
             figures=invoice.figures,
+            has_auto_recharge=state.auto_recharge.is_enabled,
         )
 
     def _state(self, account: str) -> tuple[AccountState, Instant]:
@@ -134,3 +153,10 @@ class ShowingUsage:
         if not all(resource in products for usage in state.periods.values() for resource in usage.products):
             products = self._catalogue.products(fresh=True)
         return {resource: entry.product for resource, entry in products.items()}
+
+
+def _warnings(state: AccountState, at: Instant) -> tuple[ShownWarning, ...]:
+    expected = expected_credit(state, at)
+    if expected is None:
+        return ()
+    return tuple(ShownWarning(state.warnings.id_of(level), level, expected) for level in warnings_shown(state, at))

@@ -2,7 +2,8 @@
 Loading and committing heads: the one place that decides which change of an account wins.
 
 A commit writes in this order: index entries of pages the head it read still names, new pages, and then the head, alone
-or in one transaction with the records of a movement of money. Only the last of these makes anything count.
+or in one transaction with the records of a movement of money. Only the last of these makes anything count. A change
+that is not of usage alone leaves a snapshot of the head beside it, from which the account as of any time can be told.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from chalicelib.domain.ledger import LedgerEntry
 from chalicelib.domain.state import AccountState
 from chalicelib.domain.waterfall import Charge
 from chalicelib.storage import keys
@@ -28,6 +30,7 @@ from chalicelib.storage.items import (
     TransactionFailedError,
     VersionIs,
 )
+from chalicelib.storage.records import put_entries
 from chalicelib.storage.takings import Taking, events_in
 
 
@@ -58,14 +61,20 @@ class Commit(Struct, frozen=True):
     """
     What to make of the head that was read.
 
-    *charges* are those of new events, *nonce* names the request that brought them, *puts* are the records and marks
-    that must count together with the head.
+    *charges* are those of new events, *nonce* names the request that brought them, *entries* are the other movements of
+    credit, *puts* further records and marks that must count together with the head.
     """
 
     state: AccountState
     nonce: bytes = b""
     charges: tuple[Charge, ...] = ()
+    entries: tuple[LedgerEntry, ...] = ()
     puts: tuple[Put, ...] = ()
+
+    @property
+    def is_usage_alone(self) -> bool:
+        """Tell whether the state follows from the state before and the charges."""
+        return bool(self.charges) and not self.entries
 
 
 class Accounts:
@@ -80,6 +89,17 @@ class Accounts:
         """Read the head of an account, None where there is no such account."""
         item = self._store.get(Table.STATE, keys.head(account))
         return None if item is None else decode_head(item)
+
+    def snapshot(self, account: str, at: int) -> Head | None:
+        """
+        Read what the head was after the last change up to *at* that was not of usage alone, None before the first.
+
+        Its state and version are those of then; the charges taken since have to be added.
+        """
+        lower, upper = keys.snapshots_until(at)
+        partition = keys.account_partition(account)
+        newest = self._store.query(Table.STATE, partition, lower, upper, newest_first=True, page_size=1)
+        return next((decode_head(item) for item in newest), None)
 
     def due(self, until: int) -> Iterator[str]:
         """Yield the accounts that may have something due at or before *until*, each shard's soonest first."""
@@ -99,7 +119,8 @@ class Accounts:
         Raises:
             LostRaceError: where the account exists.
         """
-        self._write(encode_head(Head(state, version=1)), Absent(), ())
+        first = Head(state, version=1)
+        self._write(encode_head(first), Absent(), (_snapshot(first),))
 
     def commit(self, head: Head, commit: Commit) -> None:
         """
@@ -112,7 +133,10 @@ class Accounts:
         account = head.state.account.id
         self._pages.index(account, head.pages)
         successor = self._successor(head, commit)
-        self._write(encode_head(successor), VersionIs(head.version), commit.puts)
+        records = put_entries(account, successor.version, commit.entries)
+        if not commit.is_usage_alone:
+            records.append(_snapshot(successor))
+        self._write(encode_head(successor), VersionIs(head.version), (*records, *commit.puts))
 
     def note_turn(self, head: Head, turn: Turn | None) -> Head:
         """
@@ -147,6 +171,13 @@ class Accounts:
             raise LostRaceError(decode_head(error.current) if error.current else None) from error
         except (TransactionFailedError, ContentionError) as error:
             raise LostRaceError from error
+
+
+def _snapshot(head: Head) -> Put:
+    """Return the leg that keeps what the head is now, without its events, for asking about this time later."""
+    item = encode_head(Head(head.state, head.version))
+    key = keys.snapshot(head.state.account.id, head.state.at, head.version)
+    return Put(Table.STATE, replace(item, sk=key.sk, due_shard=None, due_at=None))
 
 
 def _tail_is_cheap(with_tail: Head, without_tail: Head) -> bool:

@@ -154,8 +154,7 @@ class DynamoItemStore:
             missing = [model for model in self._models.values() if not model.exists()]
         for model in missing:
             model.create_table(wait=True, billing_mode=PAY_PER_REQUEST_BILLING_MODE)
-        if self._models[Table.PAGES] in missing:
-            self._connection.update_time_to_live(self._name(Table.PAGES), "expires")
+            self._connection.update_time_to_live(model.Meta.table_name, "expires")
         return bool(missing)
 
     def get(self, table: Table, key: Key) -> Item | None:

@@ -21,7 +21,12 @@ The item's plain attributes are its version and its place in the index of due wo
     8  turn         [nonce, until] of the writer that others let pass, or nil
     9  commitments  [[pool, terms, not before, terms from the next recharge or nil, last recharge or nil, amount the
                     running term stands at, deleted], ...]; terms are [amount, frequency as place in Frequency, start,
-                    end or nil, rollover]; days are ordinals. A head written without this element has none.
+                    end or nil, rollover]; days are ordinals
+    10 auto recharge  nil where never configured, else [enabled, [threshold, amount, monthly limit or nil] or nil,
+                    failures, retry at or nil, [payment, amount, month] in flight or nil, month or nil, spent in it]
+    11 warnings     nil where there never were any, else [times re-armed, month or nil, [[level, dismissed], ...]]
+
+Elements from 9 on were added one after the other: a head written before one was added has none of it.
 
 Decimals are integers where whole and of 18 digits at most, else text.
 """
@@ -36,10 +41,12 @@ import msgspec
 from msgspec import Struct
 
 from chalicelib.domain.accounts import Account, FreeUnits, PaymentMethod, PaymentType, Per
+from chalicelib.domain.auto_recharge import NEVER_CONFIGURED, AutoRecharge, InFlight, RechargeRule
 from chalicelib.domain.commitments import Commitment, Frequency, Terms
 from chalicelib.domain.credit import Grant, GrantKind
 from chalicelib.domain.due import next_due_at
 from chalicelib.domain.instants import Instant
+from chalicelib.domain.low_credit import NO_WARNINGS, RaisedWarning, Warnings
 from chalicelib.domain.periods import Period
 from chalicelib.domain.products import SHARED_POOL
 from chalicelib.domain.state import AccountState, PeriodUsage, ProductUsage
@@ -63,6 +70,9 @@ _DICTIONARY: Final = (
     b"screen_recording_storagevirtual_agentnumbermessagetranscriptioncallcontact_center_services"
     b"America/New_YorkEurope/LisbonEurope/LondonEtc/UTCGBPUSDEURtok_standard"
 )
+_NOTHING_ADDED: Final[list[Any]] = [[], None, None]
+"""What the elements from 9 on are in a head that has none of them."""
+
 _PAYMENT_TYPES: Final = tuple(PaymentType)
 _GRANT_KINDS: Final = tuple(GrantKind)
 _PER: Final = tuple(Per)
@@ -148,19 +158,24 @@ def _pack(head: Head) -> list[object]:
         encode_takings(head.tail, deflate=False) if head.tail else b"",
         None if head.turn is None else [head.turn.nonce, head.turn.until],
         [_pack_commitment(commitment) for commitment in state.commitments],
+        _pack_auto_recharge(state.auto_recharge),
+        _pack_warnings(state.warnings),
     ]
 
 
 def _unpack(account_id: str, version: int, packed: list[Any]) -> Head:
     account, at, invoiced, is_used, periods, grants, pages, tail, turn, *added = packed
+    commitments, auto_recharge, warnings = [*added, *_NOTHING_ADDED[len(added) :]]
     state = AccountState(
         account=_unpack_account(account_id, account),
         at=at,
         invoiced_through=Period.from_ordinal(invoiced),
         periods=dict(_unpack_period(*period) for period in periods),
         grants=tuple(_unpack_grant(*grant) for grant in grants),
-        commitments=tuple(_unpack_commitment(*commitment) for commitment in (added[0] if added else ())),
+        commitments=tuple(_unpack_commitment(*commitment) for commitment in commitments),
         is_used=is_used,
+        auto_recharge=_unpack_auto_recharge(auto_recharge),
+        warnings=_unpack_warnings(warnings),
     )
     return Head(
         state=state,
@@ -296,6 +311,66 @@ def _unpack_terms(amount: int | str, frequency: int, starts_on: int, ends_on: in
         starts_on=date.fromordinal(starts_on),
         ends_on=None if ends_on is None else date.fromordinal(ends_on),
         rollover=rollover,
+    )
+
+
+def _pack_auto_recharge(auto: AutoRecharge) -> list[object] | None:
+    if auto == NEVER_CONFIGURED:
+        return None
+    rule, payment = auto.rule, auto.in_flight
+    return [
+        auto.is_enabled,
+        None if rule is None else [pack_decimal(rule.threshold), pack_decimal(rule.amount), _pack_limit(rule)],
+        auto.failures,
+        auto.retry_at,
+        None if payment is None else [payment.payment, pack_decimal(payment.amount), payment.month.ordinal],
+        None if auto.month is None else auto.month.ordinal,
+        pack_decimal(auto.month_spent),
+    ]
+
+
+def _pack_limit(rule: RechargeRule) -> int | str | None:
+    return None if rule.monthly_limit is None else pack_decimal(rule.monthly_limit)
+
+
+def _unpack_auto_recharge(packed: list[Any] | None) -> AutoRecharge:
+    if packed is None:
+        return NEVER_CONFIGURED
+    is_enabled, rule, failures, retry_at, payment, month, spent = packed
+    return AutoRecharge(
+        is_enabled=is_enabled,
+        rule=None if rule is None else _unpack_rule(*rule),
+        failures=failures,
+        retry_at=retry_at,
+        in_flight=None if payment is None else _unpack_in_flight(*payment),
+        month=None if month is None else Period.from_ordinal(month),
+        month_spent=unpack_decimal(spent),
+    )
+
+
+def _unpack_rule(threshold: int | str, amount: int | str, limit: int | str | None) -> RechargeRule:
+    return RechargeRule(
+        unpack_decimal(threshold), unpack_decimal(amount), None if limit is None else unpack_decimal(limit)
+    )
+
+
+def _unpack_in_flight(payment: str, amount: int | str, month: int) -> InFlight:
+    return InFlight(payment, unpack_decimal(amount), Period.from_ordinal(month))
+
+
+def _pack_warnings(warnings: Warnings) -> list[object] | None:
+    if warnings == NO_WARNINGS:
+        return None
+    month = None if warnings.month is None else warnings.month.ordinal
+    return [warnings.armed, month, [[one.level, one.is_dismissed] for one in warnings.raised]]
+
+
+def _unpack_warnings(packed: list[Any] | None) -> Warnings:
+    if packed is None:
+        return NO_WARNINGS
+    armed, month, raised = packed
+    return Warnings(
+        armed, None if month is None else Period.from_ordinal(month), tuple(RaisedWarning(*one) for one in raised)
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
 from chalicelib.domain.instants import DAY, HOUR
+from chalicelib.domain.ledger import EntryKind
 from chalicelib.storage.items import Key
 
 
@@ -13,10 +14,19 @@ if TYPE_CHECKING:
     from datetime import date
 
     from chalicelib.domain.instants import Instant
+    from chalicelib.domain.ledger import LedgerEntry
     from chalicelib.domain.periods import Period
 
-DUE_SHARDS: Final = tuple(f"{shard:02d}" for shard in range(16))
-"""The partitions of the index of due work."""
+_SHARDS: Final = tuple(f"{shard:02d}" for shard in range(16))
+
+DUE_SHARDS: Final = _SHARDS
+"""The partitions of the index of due work that hold accounts."""
+
+PAYMENT_SHARDS: Final = tuple(f"payment-{shard}" for shard in _SHARDS)
+"""Those that hold payments whose outcome is not known yet."""
+
+OUTBOX_SHARDS: Final = tuple(f"outbox-{shard}" for shard in _SHARDS)
+"""Those that hold effects not yet carried out."""
 
 FIRST: Final = " "
 """Sorts before every character used in keys."""
@@ -25,6 +35,8 @@ LAST: Final = "~"
 """Sorts after every character used in keys."""
 
 _INSTANT_DIGITS: Final = 17
+
+_LEDGER_RANKS: Final = {EntryKind.EXPIRY: 0, EntryKind.RECHARGE: 1}
 
 
 def fixed_width(instant: Instant) -> str:
@@ -42,19 +54,56 @@ def head(account: str) -> Key:
     return Key(account_partition(account), "head")
 
 
-def account_of(head_key: Key) -> str:
-    """Return whose head *head_key* is."""
-    return head_key.pk.partition("#")[2]
+def snapshot(account: str, at: Instant, version: int) -> Key:
+    """Return the key of what the head was once it had *version*: an account's snapshots sort by its clock."""
+    return Key(account_partition(account), f"snapshot#{fixed_width(at)}#{version:012d}")
+
+
+def snapshots_until(at: Instant) -> tuple[str, str]:
+    """Return the lowest and highest sort key of snapshots made at or before *at*."""
+    return "snapshot#", f"snapshot#{fixed_width(at)}#{LAST}"
+
+
+def payment(account: str, payment_id: str) -> Key:
+    """Return the key of a payment by card."""
+    return Key(account_partition(account), f"payment#{payment_id}")
+
+
+def outbox(account: str, effect: str) -> Key:
+    """Return the key of an effect to carry out."""
+    return Key(account_partition(account), f"outbox#{effect}")
+
+
+def account_of(key: Key) -> str:
+    """Return whose state the item of *key* belongs to."""
+    return key.pk.partition("#")[2]
+
+
+def name_of(key: Key) -> str:
+    """Return the name of the payment or the effect of *key*."""
+    return key.sk.partition("#")[2]
+
+
+def shard_of(name: str, shards: tuple[str, ...]) -> str:
+    """Return which of *shards* something belongs to by its name."""
+    return shards[crc32(name.encode()) % len(shards)]
 
 
 def due_shard(account: str) -> str:
     """Return the partition of the due index an account belongs to."""
-    return DUE_SHARDS[crc32(account.encode()) % len(DUE_SHARDS)]
+    return shard_of(account, DUE_SHARDS)
 
 
-def ledger_entry(account: str, at: Instant, entry: str) -> Key:
-    """Return the key of a ledger entry: an account's entries sort by the instant they were due."""
-    return Key(account_partition(account), f"ledger#{fixed_width(at)}#{entry}")
+def ledger_entry(account: str, entry: LedgerEntry, version: int, place: int) -> Key:
+    """
+    Return the key of a ledger entry: entries sort by the instant they were due.
+
+    At one instant an expiry comes first and then a recharge, whenever they were recorded; the rest sort by the head's
+    *version* and by their *place* in its commit.
+    """
+    rank = _LEDGER_RANKS.get(entry.kind, len(_LEDGER_RANKS))
+    order = f"{fixed_width(entry.at)}#{rank}#{version:012d}#{place:03d}"
+    return Key(account_partition(account), f"ledger#{order}#{entry.id}")
 
 
 def ledger_range(start: Instant | None, end: Instant | None) -> tuple[str, str]:
@@ -92,6 +141,11 @@ def rate_card_revision(card: str, effective_from: date, number: int) -> Key:
 def job(name: str) -> Key:
     """Return the key of a job's heartbeat."""
     return Key("jobs", f"job#{name}")
+
+
+def sandbox_payment(gateway_id: str) -> Key:
+    """Return the key of what the sandbox knows of a payment."""
+    return Key("payment-sandbox", f"payment#{gateway_id}")
 
 
 TEST_CLOCK: Final = Key("test-clock", "now")

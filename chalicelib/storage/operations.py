@@ -45,6 +45,23 @@ class Heartbeats:
         return None if item is None else msgspec.json.decode((item.body or FORMAT)[1:], type=Heartbeat)
 
 
+class SandboxDrawer:
+    """Where the payment sandbox keeps what it was asked for: apart from all accounts, as a gateway would."""
+
+    def __init__(self, store: ItemStore) -> None:
+        """Keep it in *store*."""
+        self._store = store
+
+    def read(self, name: str) -> bytes | None:
+        """Return what was kept under *name*, None for nothing."""
+        item = self._store.get(Table.STATE, keys.sandbox_payment(name))
+        return None if item is None else item.body
+
+    def keep(self, name: str, content: bytes) -> None:
+        """Keep *content* under *name*."""
+        self._store.put(Table.STATE, Item(*keys.sandbox_payment(name), body=content))
+
+
 class StoredTestClock:
     """A clock that stands still between moves; its time is the version of its item, so that it only goes forward."""
 

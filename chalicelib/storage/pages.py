@@ -69,6 +69,10 @@ class Pages:
         self._clock = clock
         self._retention = retention
 
+    def kept_since(self) -> Instant:
+        """Return since when all usage is kept."""
+        return self._clock() - self._retention
+
     def put(self, account: str, takings: Sequence[Taking]) -> tuple[PageName, ...]:
         """Write *takings* as pages and return their names, by which a head can make them count."""
         expires = (self._clock() + self._retention) // SECOND
@@ -99,21 +103,43 @@ class Pages:
 
         They are those as of *head*: what was taken since, or moved from its tail into a page, is passed over.
         """
-        for taking in self._in_pages(head, period):
-            if taking.version < (head.tail[0].version if head.tail else head.version + 1):
-                yield taking
+        for _, takings in self._pages_of(head, period):
+            yield from (taking for taking in takings if taking.version < _first_version_beyond_pages(head))
         yield from head.tail
 
-    def _in_pages(self, head: Head, period: Period) -> Iterator[Taking]:
+    def taken_between(self, snapshot: Head, head: Head, until: Instant, last: Period) -> Iterator[Taking]:
+        """
+        Yield what was taken after *snapshot* and up to the instant *until*, in no particular order.
+
+        *head* is that of now, *last* the latest month an event taken by *until* can be charged in.
+        """
+        seen: set[bytes] = set()
+        versions = range(snapshot.version + 1, _first_version_beyond_pages(head))
+        period = snapshot.state.oldest_open
+        while period <= last:
+            for page_id, takings in self._pages_of(head, period, since=snapshot.state.at):
+                if takings[0].at > until:
+                    break
+                if page_id not in seen:
+                    seen.add(page_id)
+                    yield from (taking for taking in takings if taking.version in versions and taking.at <= until)
+            period = period.next
+        yield from (taking for taking in head.tail if taking.version > snapshot.version and taking.at <= until)
+
+    def _pages_of(
+        self, head: Head, period: Period, since: Instant | None = None
+    ) -> Iterator[tuple[bytes, tuple[Taking, ...]]]:
+        """Yield the pages with events charged in *period*, in the order of charging, from those of *since* on."""
         account = head.state.account.id
         named = {name.id: name for name in head.pages if period in name.periods}
         partition = keys.pages_by_charge(account, period)
-        for entry in self._store.query(Table.PAGES, partition, keys.FIRST, keys.LAST):
+        lower = keys.FIRST if since is None else keys.fixed_width(since)
+        for entry in self._store.query(Table.PAGES, partition, lower, keys.LAST):
             page_id = bytes.fromhex(entry.sk.rpartition("#")[2])
             named.pop(page_id, None)
-            yield from self._read(account, page_id)
+            yield page_id, self._read(account, page_id)
         for page_id in named:
-            yield from self._read(account, page_id)
+            yield page_id, self._read(account, page_id)
 
     def _read(self, account: str, page_id: bytes) -> tuple[Taking, ...]:
         item = self._store.get(Table.PAGES, keys.page(account, page_id))
@@ -166,6 +192,11 @@ class Lookup:
         if missing:
             message = f"pages {[name.hex() for name in missing.values()]} of account {self._account}"
             raise LostPageError(message)
+
+
+def _first_version_beyond_pages(head: Head) -> int:
+    """Return the first version whose events, as of *head*, are not in pages: its tail's, else that after its own."""
+    return head.tail[0].version if head.tail else head.version + 1
 
 
 def _any_within(times: Sequence[Instant], spans: Iterable[Span]) -> bool:

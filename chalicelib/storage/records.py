@@ -15,7 +15,7 @@ from chalicelib.storage.items import Absent, Item, ItemStore, Key, Put, Table
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from chalicelib.domain.instants import Instant
     from chalicelib.domain.periods import Period
@@ -87,9 +87,12 @@ class Records:
                 yield item
 
 
-def put_entry(account: str, entry: LedgerEntry) -> Put:
-    """Return the leg that records a ledger entry, once."""
-    return Put(Table.STATE, _record(keys.ledger_entry(account, entry.at, entry.id), entry), Absent())
+def put_entries(account: str, version: int, entries: Iterable[LedgerEntry]) -> list[Put]:
+    """Return the legs that record the ledger entries of the commit that gives the head its *version*."""
+    return [
+        Put(Table.STATE, _record(keys.ledger_entry(account, entry, version, place), entry), Absent())
+        for place, entry in enumerate(entries)
+    ]
 
 
 def put_invoice(invoice: Invoice) -> Put:

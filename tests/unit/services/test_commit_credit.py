@@ -656,8 +656,7 @@ def test_heads_of_before() -> None:
     assert item is not None
     assert item.body is not None
     inflated = zlib.decompressobj(wbits=-15, zdict=heads._DICTIONARY).decompress(item.body[1:])
-    *before, commitments = msgspec.msgpack.decode(inflated)
-    assert commitments == []
+    before = msgspec.msgpack.decode(inflated)[:9]
 
     body = item.body[:1] + _deflated(before)
 

@@ -1,0 +1,1 @@
+"""The event bus that notifications are published to."""

@@ -1,0 +1,1 @@
+"""Payment gateways: what the service asks of one, and those it can use."""

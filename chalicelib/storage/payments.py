@@ -1,0 +1,90 @@
+"""
+Payments by card as they are kept: one item each, in the index of due work as long as the outcome is not known.
+
+Every change of one is conditional on its version, so that of several processes that carry a payment on, one settles it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec import Struct
+
+from chalicelib.domain.card_payments import CardPayment
+from chalicelib.storage import keys
+from chalicelib.storage.items import (
+    Absent,
+    ConditionFailedError,
+    ContentionError,
+    Item,
+    ItemStore,
+    Put,
+    Table,
+    VersionIs,
+)
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chalicelib.domain.instants import Instant
+
+FORMAT: Final = b"\x01"
+"""First byte of a payment; JSON follows, with decimals as text."""
+
+
+class StoredPayment(Struct, frozen=True):
+    """A payment as it was read: a change of it is conditional on its *version*."""
+
+    payment: CardPayment
+    version: int
+
+
+class Payments:
+    """The payments of all accounts."""
+
+    def __init__(self, store: ItemStore) -> None:
+        """Keep payments in *store*."""
+        self._store = store
+
+    def get(self, account: str, payment: str) -> StoredPayment | None:
+        """Read a payment, None where there is none of that name."""
+        item = self._store.get(Table.STATE, keys.payment(account, payment))
+        if item is None:
+            return None
+        return StoredPayment(msgspec.json.decode((item.body or FORMAT)[1:], type=CardPayment), item.version or 0)
+
+    def replace(self, stored: StoredPayment, payment: CardPayment) -> StoredPayment | None:
+        """Put *payment* in the place of *stored* and return it as it is kept, None where another was faster."""
+        put = put_payment(payment, stored)
+        try:
+            self._store.put(put.table, put.item, put.condition)
+        except (ConditionFailedError, ContentionError):
+            return None
+        return StoredPayment(payment, stored.version + 1)
+
+    def due(self, until: Instant) -> Iterator[tuple[str, str]]:
+        """Yield the account and name of payments whose outcome is to be asked for at or before *until*."""
+        for shard in keys.PAYMENT_SHARDS:
+            for key in self._store.query_due(shard, until):
+                yield keys.account_of(key), keys.name_of(key)
+
+    def next_due_at(self) -> Instant | None:
+        """Return the earliest instant at which an outcome is to be asked for, None where all are known."""
+        earliest = (self._store.earliest_due(shard) for shard in keys.PAYMENT_SHARDS)
+        return min((due_at for due_at in earliest if due_at is not None), default=None)
+
+
+def put_payment(payment: CardPayment, before: StoredPayment | None = None) -> Put:
+    """Return the leg that records a payment, or its change from what was read *before*."""
+    key = keys.payment(payment.account, payment.id)
+    item = Item(
+        key.pk,
+        key.sk,
+        body=FORMAT + msgspec.json.encode(payment),
+        version=1 if before is None else before.version + 1,
+        due_shard=None if payment.is_settled else keys.shard_of(payment.id, keys.PAYMENT_SHARDS),
+        due_at=None if payment.is_settled else payment.next_try_at,
+    )
+    return Put(Table.STATE, item, Absent() if before is None else VersionIs(before.version))
