@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from chalicelib.api.tokens import TokenVerifier
 from chalicelib.bus.event_bus import LogBus
 from chalicelib.domain.instants import DAY, MINUTE
+from chalicelib.observability import configure_logs
 from chalicelib.payments.sandbox import SandboxGateway
 from chalicelib.services.audit import Auditing
 from chalicelib.services.buy_credit import BuyingCredit
@@ -147,13 +148,14 @@ def build_services(  # noqa: PLR0913 - the parts that differ from one running sy
         past_balances=ShowingPastBalances(heads, pages, catalogue, clock),
         warnings=DismissingWarnings(changes),
         jobs=jobs,
-        auditing=Auditing(heads, pages, records, catalogue),
+        auditing=Auditing(heads, pages, records, payments, catalogue, clock, pause),
         test_clock=None if stored_clock is None else MovingTestClock(stored_clock, jobs),
     )
 
 
 def connect() -> tuple[Services, TokenVerifier]:
     """Wire the services as the environment says, for a deployed function."""
+    configure_logs()
     settings = Settings.from_environment()
     services = build_services(settings, open_store(settings), has_stream=True)
     return services, TokenVerifier.from_settings(settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from functools import cache
 from typing import TYPE_CHECKING, Final
@@ -13,11 +14,10 @@ from chalicelib.settings import Settings
 
 
 if TYPE_CHECKING:
-    import logging
-
     from aws_lambda_powertools import Metrics
 
 SERVICE: Final = "usage-tab"
+PACKAGE: Final = "chalicelib"
 NAMESPACE: Final = "UsageTab"
 
 _MASKED: Final = (
@@ -50,6 +50,17 @@ def logger() -> Logger:
         level=Settings.from_environment().log_level,
         logger_formatter=MaskingFormatter(utc=True, use_rfc3339=True),
     )
+
+
+def configure_logs() -> None:
+    """Give every module's own log the masks and the level of the service's; done once, when a process starts."""
+    package = logging.getLogger(PACKAGE)
+    if not package.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(MaskingFormatter(service=SERVICE, utc=True, use_rfc3339=True))
+        package.addHandler(handler)
+    package.setLevel(Settings.from_environment().log_level)
+    package.propagate = False
 
 
 @cache

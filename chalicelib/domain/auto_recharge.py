@@ -116,15 +116,13 @@ class AutoRecharge(Struct, frozen=True):
     @exact
     def declined(self, at: Instant) -> AutoRecharge:
         """Return it once the payment in flight was declined at *at*; one switched off meanwhile counts no failure."""
-        refunded = self
+        waiting = replace(self, in_flight=None, retry_at=at + RETRY_AFTER)
         if self.in_flight is not None and self.in_flight.month == self.month:
-            refunded = replace(self, month_spent=self.month_spent - self.in_flight.amount)
+            waiting = replace(waiting, month_spent=self.month_spent - self.in_flight.amount)
         if not self.is_enabled:
-            return replace(refunded, in_flight=None)
+            return waiting
         failures = self.failures + 1
-        return replace(
-            refunded, in_flight=None, failures=failures, is_enabled=failures < FAILURES_MAX, retry_at=at + RETRY_AFTER
-        )
+        return replace(waiting, failures=failures, is_enabled=failures < FAILURES_MAX)
 
     def switched_on(self, rule: RechargeRule) -> AutoRecharge:
         """Return it switched on by a person, or under another *rule*; a wait after a decline goes on."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chalicelib.bootstrap import build_services
 from chalicelib.domain.accounts import Account, FreeUnits, PaymentMethod, PaymentType, Per
+from chalicelib.domain.auto_recharge import RechargeRule
 from chalicelib.domain.commitments import Frequency, Terms
 from chalicelib.domain.due import CLOSE_GRACE, close_due_at
 from chalicelib.domain.instants import DAY
@@ -33,9 +34,10 @@ from chalicelib.services.meter_events import EVENTS_MAX, Status
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from chalicelib.domain.instants import Instant
+    from chalicelib.domain.notifications import Notification
     from chalicelib.domain.periods import Period
     from chalicelib.domain.usage_events import UsageEvent
     from chalicelib.services.container import Services
@@ -93,6 +95,8 @@ _MONTHLY_JOBS: Final = frozenset({"expire-credit", "recharge-commitments", "issu
 
 COMMITTED: Final = Decimal(15)
 """What the shared pool is recharged with every month."""
+RULE: Final = RechargeRule(threshold=Decimal(5), amount=Decimal(20), monthly_limit=Decimal(100))
+"""How auto recharge is set up; it is switched off, so that the month under way has something to be invoiced."""
 
 
 class _DemoClock:
@@ -109,6 +113,13 @@ class _DemoClock:
         self._at = max(self._at, min(at, self._end))
 
 
+class _NobodyListens:
+    """Takes the notifications of a past that is invented."""
+
+    def publish(self, notifications: Sequence[Notification]) -> None:
+        pass
+
+
 def fill_demo(store: ItemStore, settings: Settings, now: Instant) -> int:
     """
     Fill the account `demo` as of *now* where there is none, and return how many events it took.
@@ -122,13 +133,14 @@ def fill_demo(store: ItemStore, settings: Settings, now: Instant) -> int:
     if not story:
         return 0
     clock = _DemoClock(months.start_of(story[0]), now)
-    services = build_services(replace(settings, test_clock=False), store, clock=clock)
+    services = build_services(replace(settings, test_clock=False), store, clock=clock, bus=_NobodyListens())
     if services.heads.load(DEMO_ACCOUNT) is not None:
         return 0
     _put_rate_card(services, story[0].first_day)
     services.accounts.put(_account())
     terms = Terms(COMMITTED, Frequency.MONTHLY, starts_on=story[0].first_day)
     services.committing.put(DEMO_ACCOUNT, SHARED_POOL, terms, actor="demo")
+    services.auto_recharge.put(DEMO_ACCOUNT, RULE, is_enabled=False)
     taken = 0
     for period in story:
         _grant(services, shown.ordinal - period.ordinal)

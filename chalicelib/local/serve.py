@@ -15,6 +15,7 @@ from chalicelib.local.embedded import EmbeddedStore
 from chalicelib.local.scheduler import Scheduler
 from chalicelib.local.server import LocalServer
 from chalicelib.local.signing_key import SigningKey
+from chalicelib.observability import configure_logs
 from chalicelib.settings import Settings
 from chalicelib.storage.operations import StoredTestClock
 
@@ -46,6 +47,7 @@ def serve(  # noqa: PLR0913 - the options of the command
     """
     from app import app  # noqa: PLC0415 - registering routes takes a moment that other commands need not spend
 
+    configure_logs()
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())

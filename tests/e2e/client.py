@@ -146,6 +146,23 @@ class Client:
         path = f"/v1/accounts/{account}/credits/grants"
         return expect(201, self.ask("POST", path, body, headers={"Idempotency-Key": key})).json
 
+    def buy(self, account: str, amount: object, key: str, token: str | None = "") -> Answer:
+        """Ask for a purchase of credit."""
+        path = f"/v1/accounts/{account}/credits/purchases"
+        return self.ask("POST", path, {"amount": amount}, headers={"Idempotency-Key": key}, token=token)
+
+    def put_auto_recharge(self, account: str, **members: object) -> Answer:
+        """Ask for auto recharge to be switched on, unless *members* say otherwise."""
+        return self.ask("PUT", f"/v1/accounts/{account}/auto-recharge", {"enabled": True, **members})
+
+    def auto_recharge(self, account: str) -> Any:
+        """Return auto recharge as it stands."""
+        return self.get(f"/v1/accounts/{account}/auto-recharge")
+
+    def run_job(self, job: str) -> Any:
+        """Run a job now and return what it did."""
+        return expect(200, self.ask("POST", f"/v1/jobs/{job}/runs")).json
+
     def move_clock(self, now: str) -> Any:
         """Move the test clock and return the jobs that ran."""
         return expect(200, self.ask("PUT", "/v1/test-clock", {"now": now})).json["jobs"]

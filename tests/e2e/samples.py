@@ -60,6 +60,14 @@ SETTINGS: Final[Mapping[str, Any]] = {
 }
 """An account without free units that pays by invoice."""
 
+SIMPLE: Final[Mapping[str, Any]] = {**SETTINGS, "rate_card": "simple"}
+"""The same, with prices to reckon with by hand."""
+
+
+def pays_by_card(card: str = "tok_ok") -> dict[str, Any]:
+    """Return the settings of an account that pays by the *card* of that token, with prices to reckon with by hand."""
+    return {**SIMPLE, "payment_method": {"type": "credit_card", "token": card}}
+
 
 def put_rate_cards(client: Client) -> None:
     """Put the cards `standard` and `simple`, which most tests price by."""

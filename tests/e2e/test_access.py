@@ -8,7 +8,7 @@ import pytest
 
 from app import app
 from tests.e2e.client import assert_problem, event
-from tests.e2e.samples import SETTINGS, SIMPLE_CARD
+from tests.e2e.samples import SIMPLE_CARD, pays_by_card
 from tests.e2e.server import Server
 
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SCOPES = ("usage:read", "credits:write", "events:write", "admin")
 GRANT = {"pool": "contact_center_services", "amount": "1"}
 COMMITMENT = {"amount": "1", "frequency": "annual", "starts_on": "2099-01-01"}
+SETTINGS = pays_by_card()
 
 
 class Route(NamedTuple):
@@ -60,6 +61,11 @@ ROUTES = (
     Route("GET", "/v1/accounts/{account}", "admin"),
     Route("POST", "/v1/accounts/{account}/credits/grants", "admin", GRANT, 201),
     Route("POST", "/v1/accounts/{account}/credits/grants/{grant}/void", "admin", status=404),
+    Route("POST", "/v1/accounts/{account}/credits/purchases", "credits:write", {"amount": "100"}, 201),
+    Route("GET", "/v1/accounts/{account}/credits/purchases/{purchase}", "credits:write", status=404),
+    Route("GET", "/v1/accounts/{account}/auto-recharge", "credits:write"),
+    Route("PUT", "/v1/accounts/{account}/auto-recharge", "credits:write", {"enabled": False}),
+    Route("POST", "/v1/accounts/{account}/warnings/{warning}/dismiss", "usage:read", status=404),
     Route("PUT", "/v1/accounts/{account}/commitments/{pool}", "admin", COMMITMENT),
     Route("DELETE", "/v1/accounts/{account}/commitments/{pool}", "admin", status=404, pool="chat"),
     Route("PUT", "/v1/products/{resource}", "admin", {"name": "Faxes", "unit": "page"}),
@@ -70,10 +76,12 @@ ROUTES = (
     Route("GET", "/v1/test-clock", "admin"),
     Route("PUT", "/v1/test-clock", "admin", {"now": "2021-01-31T22:00:00Z"}),
 )
-PUBLIC = {("GET", "/"), ("GET", "/console/{name}"), ("GET", "/health")}
+PUBLIC = {("GET", "/"), ("GET", "/console/{name}"), ("GET", "/health"), ("POST", "/v1/webhooks/stripe")}
 NAMES = {
     "period": "2021-01",
     "grant": "none",
+    "purchase": "none",
+    "warning": "none",
     "resource": "fax",
     "card": "access",
     "effective_from": "2021-01-01",
@@ -218,6 +226,12 @@ def test_a_customers_events_for_another_account_are_unknown(
     assert [(index, code) for index, code, _ in seen] == [(0, "unknown_account"), (2, "unknown_account")]
     assert seen[0][2] == seen[1][2]
     assert client.usage(other) == before
+
+
+def test_webhooks_of_another_gateway(client: Client, server: Server) -> None:
+    """Where payments go through the sandbox there are no webhooks, with a token or without one."""
+    for token in (None, server.token):
+        assert_problem(client.ask("POST", "/v1/webhooks/stripe", {}, token=token), 404, "not_found")
 
 
 def test_the_printed_token_may_do_everything(server: Server, client: Client, customers: tuple[str, str]) -> None:

@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import urllib3
 
-from tests.e2e.client import Client, batches, event
+from chalicelib.bootstrap import open_store
+from chalicelib.domain.instants import parse_instant
+from chalicelib.settings import Settings
+from chalicelib.storage.payments import Payments
+from tests.e2e.client import Client, batches, event, expect
 from tests.e2e.importing import import_calls, import_words
-from tests.e2e.samples import NOW, SETTINGS, as_events, put_rate_cards, write_rows
+from tests.e2e.samples import NOW, SETTINGS, as_events, pays_by_card, put_rate_cards, write_rows
 from tests.e2e.server import Server
 from tests.oracle.billing import bill
 
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from chalicelib.domain.card_payments import CardPayment
     from tests.e2e.samples import Sample
 
 FREE_SECONDS = "5000"
@@ -28,13 +33,27 @@ POSTERS = 4
 CALLS_MAX = 400
 
 
+@contextlib.contextmanager
+def running(home: Path, store: str, name: str, **environment: str) -> Iterator[Server]:
+    """Run a server over a *store* that outlives it, in tables of its own."""
+    tables = {"USAGE_TAB_STATE_TABLE": f"{name}-state", "USAGE_TAB_PAGES_TABLE": f"{name}-pages"}
+    options = ["--no-demo", "--test-clock", NOW, "--store", store]
+    with Server(home, *options, environment={**tables, **environment}) as server:
+        put_rate_cards(server.client)
+        yield server
+
+
 @pytest.fixture
 def durable(home: Path, dynamodb_local: str, name: str) -> Iterator[Server]:
-    """Run a server whose store, in tables of its own, outlives it."""
-    tables = {"USAGE_TAB_STATE_TABLE": f"{name}-state", "USAGE_TAB_PAGES_TABLE": f"{name}-pages"}
-    options = ["--no-demo", "--test-clock", NOW, "--store", dynamodb_local]
-    with Server(home, *options, environment=tables) as server:
-        put_rate_cards(server.client)
+    """Give a server whose store outlives it."""
+    with running(home, dynamodb_local, name) as server:
+        yield server
+
+
+@pytest.fixture
+def patient(home: Path, dynamodb_local: str, name: str) -> Iterator[Server]:
+    """Give one whose payment gateway takes its time."""
+    with running(home, dynamodb_local, name, USAGE_TAB_SANDBOX_LATENCY_MS="500") as server:
         yield server
 
 
@@ -170,6 +189,88 @@ def test_a_close_that_was_killed_half_way_is_caught_up(durable: Server) -> None:
 def _move_until_killed(url: str, token: str) -> None:
     with Client(url, token) as client, contextlib.suppress(urllib3.exceptions.HTTPError):
         client.move_clock("2021-03-01T01:00:00Z")
+
+
+def stored_payment(server: Server, name: str) -> CardPayment | None:
+    """Return the one payment that is not settled, as the store holds it, None where there is none yet."""
+    settings = Settings(store=server.store, state_table=f"{name}-state", pages_table=f"{name}-pages")
+    payments = Payments(open_store(settings))
+    (key, *others) = [*payments.due(parse_instant(NOW)), None]
+    assert others in ([], [None])
+    stored = None if key is None else payments.get(*key)
+    return None if stored is None else stored.payment
+
+
+def _buy_until_killed(url: str, token: str) -> None:
+    with Client(url, token) as client, contextlib.suppress(urllib3.exceptions.HTTPError):
+        client.buy("acme", "100", "k")
+
+
+@pytest.mark.parametrize("is_announced", [False, True], ids=["before it has a name there", "before it is charged"])
+def test_a_purchase_that_was_killed_half_way(patient: Server, name: str, *, is_announced: bool) -> None:
+    """Killed while the gateway works, the purchase is paid and booked once, by the schedule."""
+    patient.client.put_account("acme", pays_by_card())
+    buyer = threading.Thread(target=_buy_until_killed, args=(patient.url, patient.token))
+    buyer.start()
+    while (payment := stored_payment(patient, name)) is None or (payment.gateway_id is not None) != is_announced:
+        assert buyer.is_alive()
+    patient.kill()
+    buyer.join()
+    payment = stored_payment(patient, name)
+    assert payment is not None
+    assert (payment.gateway_id is not None) == is_announced
+
+    client = patient.start().client
+    assert client.balance("acme") == "0.00"
+    assert client.run_job("settle-payments")["done"] == 1
+    bought = expect(201, client.buy("acme", "100", "k")).json
+    assert bought == {"id": payment.id, "amount": "100.00", "status": "succeeded", "balance": "100.00"}
+    assert client.run_job("settle-payments")["done"] == 0
+    assert client.balance("acme") == "100.00"
+    assert [(entry["kind"], entry["cause"]) for entry in client.ledger("acme")] == [("purchase", payment.id)]
+    done = patient.command("audit", "--account", "acme", "--store", patient.store)
+    assert done.returncode == 0, done
+
+
+def test_a_charge_whose_answer_was_lost_with_the_server(patient: Server) -> None:
+    """Charged but not booked when the server was killed, the credit is booked once by the schedule."""
+    patient.client.put_account("acme", pays_by_card("tok_error"))
+    pending = expect(202, patient.client.buy("acme", "100", "k")).json
+    patient.kill()
+
+    client = patient.start().client
+    assert client.balance("acme") == "0.00"
+    client.move_clock("2021-01-31T22:15:00Z")
+    assert expect(201, client.buy("acme", "100", "k")).json["id"] == pending["id"]
+    assert [entry["amount"] for entry in client.ledger("acme")] == ["100.00"]
+
+
+def test_an_auto_recharge_that_was_killed_half_way(patient: Server, name: str) -> None:
+    """Killed while auto recharge pays, the charge that caused it counts and the credit is booked once."""
+    patient.client.put_account("acme", pays_by_card())
+    patient.client.grant("acme", "100", "opening")
+    expect(200, patient.client.put_auto_recharge("acme", threshold="50", amount="100"))
+    poster = threading.Thread(target=_post_until_killed, args=(patient.url, patient.token))
+    poster.start()
+    while stored_payment(patient, name) is None:
+        assert poster.is_alive()
+    patient.kill()
+    poster.join()
+
+    client = patient.start().client
+    assert client.balance("acme") == "40.00"
+    assert client.auto_recharge("acme")["spent_this_month"] == "100.00"
+    client.move_clock("2021-01-31T22:15:00Z")
+    assert client.balance("acme") == "140.00"
+    assert [entry["kind"] for entry in client.ledger("acme")] == ["auto_recharge", "grant"]
+    assert client.auto_recharge("acme")["spent_this_month"] == "100.00"
+    client.move_clock("2021-01-31T22:30:00Z")
+    assert client.balance("acme") == "140.00"
+
+
+def _post_until_killed(url: str, token: str) -> None:
+    with Client(url, token) as client, contextlib.suppress(urllib3.exceptions.HTTPError):
+        client.post([event("acme", "1", "2021-01-31T20:00:00Z", "60000")])
 
 
 def test_a_server_stopped_under_load_has_kept_all_that_it_answered(

@@ -83,7 +83,7 @@ def filled_at(embedded_store: str) -> Callable[[str], Shop]:
     ],
 )
 def test_story(filled_at: Callable[[str], Shop], now: str, shown: str, status: str, invoiced: list[str]) -> None:
-    """On any day there are two invoices, free units half and wholly used, and balances of both signs."""
+    """On any day there are two invoices, free units half and wholly used, balances of both signs, and warnings."""
     at = parse_instant(now)
     shop = filled_at(now)
     services = shop.services(at)
@@ -103,6 +103,9 @@ def test_story(filled_at: Callable[[str], Shop], now: str, shown: str, status: s
     assert tab.figures.pool("virtual_agent").balance > 0
     assert products["transcription"].to_be_invoiced > 0
     assert products["transcription"].credits > 0
+    # a month that awaits its invoice is shown, but warnings are of the new one, which has no usage yet
+    assert [warning.level for warning in tab.warnings][-1:] == ([5] if status == "open" else [])
+    assert not services.auto_recharge.get(DEMO_ACCOUNT).auto.is_enabled
     assert head.state.at <= at
     assert services.auditing.audit(DEMO_ACCOUNT) == []
 

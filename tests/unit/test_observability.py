@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 from io import StringIO
 
 import pytest
 from aws_lambda_powertools import Logger
 
-from chalicelib.observability import MaskingFormatter, logger, mask, metrics
+from chalicelib.observability import MaskingFormatter, configure_logs, logger, mask, metrics
 
 
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln-bmF0_dXJl"
@@ -71,3 +72,19 @@ def test_one_of_each() -> None:
     assert logger().service == "usage-tab"
     assert metrics() is metrics()
     assert (metrics().namespace, metrics().service) == ("UsageTab", "usage-tab")
+
+
+def test_modules_own_logs(stream: StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a module logs by itself is JSON and masked, too, and said once."""
+    package = logging.getLogger("chalicelib")
+    monkeypatch.setattr(package, "handlers", [])
+    monkeypatch.setattr(package, "propagate", True)
+    monkeypatch.setattr("sys.stderr", stream)
+
+    configure_logs()
+    configure_logs()
+    logging.getLogger("chalicelib.bus.event_bus").info("told +12065550100")
+
+    (line,) = stream.getvalue().splitlines()
+    assert json.loads(line)["message"] == "told +***"
+    package.setLevel(logging.NOTSET)

@@ -6,7 +6,11 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from chalicelib.domain.accounts import Account, FreeUnits, PaymentMethod, PaymentType, Per
+from chalicelib.domain.auto_recharge import AutoRecharge, InFlight, RechargeRule
+from chalicelib.domain.commitments import Commitment, Frequency, Terms
 from chalicelib.domain.credit import Grant, GrantKind
 from chalicelib.domain.instants import Instant, parse_instant
 from chalicelib.domain.money import format_decimal
@@ -49,6 +53,11 @@ def an_account(
         agents=agents,
         free_units=free_units,
     )
+
+
+def by_card(account: Account | None = None) -> Account:
+    """Return an account that pays by card."""
+    return replace(account or an_account(), payment_method=PaymentMethod(PaymentType.CREDIT_CARD, "tok_ok"))
 
 
 def a_state(
@@ -115,3 +124,29 @@ def paid_by(charged: Charge) -> list[tuple[str, str]]:
 def left_of(grants: Iterable[Grant]) -> dict[str, Decimal]:
     """Return what is left of each grant."""
     return {grant.id: grant.remaining for grant in grants}
+
+
+def a_rule(threshold: str = "10", amount: str = "50", limit: str | None = None) -> RechargeRule:
+    """Return the rule that below 10 multiples of 50 are paid, in a month as many as it takes."""
+    return RechargeRule(Decimal(threshold), Decimal(amount), None if limit is None else Decimal(limit))
+
+
+def an_auto_recharge(
+    threshold: str = "10",
+    amount: str = "50",
+    limit: str | None = None,
+    failures: int = 0,
+    in_flight: InFlight | None = None,
+) -> AutoRecharge:
+    """Return auto recharge switched on, of which nothing was spent but what is *in_flight*."""
+    auto = AutoRecharge(is_enabled=True, rule=a_rule(threshold, amount, limit), failures=failures)
+    return auto if in_flight is None else auto.requested(in_flight)
+
+
+def a_commitment(
+    amount: str = "1000", frequency: str = "monthly", ends_on: date | None = None, pool: str = SHARED_POOL
+) -> Commitment:
+    """Return a commitment that recharged on 1 November 2026."""
+    first = date(2026, 11, 1)
+    terms = Terms(Decimal(amount), Frequency(frequency), first, ends_on)
+    return Commitment(pool, terms, not_before=first, last_recharge_on=first, granted=terms.amount)
