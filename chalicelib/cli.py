@@ -168,7 +168,11 @@ def job(name: str, at: Instant | None, store: str) -> None:
 @click.option("--account", help="Audit this account alone.")
 @_store_option
 def audit(account: str | None, store: str) -> None:
-    """Compute everything anew from events and ledger, and compare it with what is served."""
+    """
+    Compute everything anew from events and ledger, and compare it with what is served.
+
+    Ends with 1 where there are differences. What only may be wrong is told as a warning.
+    """
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import track  # noqa: PLC0415
 
@@ -176,17 +180,20 @@ def audit(account: str | None, store: str) -> None:
 
     services = _services(store)
     accounts = [account] if account else sorted(services.heads.due(_EVER))
-    found = 0
+    differences = warnings = 0
     for name in track(accounts, "auditing", transient=True, console=Console(stderr=True)):
         try:
-            differences = services.auditing.audit(name)
+            findings = services.auditing.audit(name)
         except RefusedError as error:
             raise click.ClickException(error.detail) from error
-        for difference in differences:
-            _say(f"{name}: {difference}")
-        found += len(differences)
-    _say(f"{len(accounts)} accounts audited, {found} differences")
-    sys.exit(1 if found else 0)
+        for finding in findings:
+            _say(f"{name}: {'warning: ' if finding.is_warning else ''}{finding}")
+        warned = sum(finding.is_warning for finding in findings)
+        differences += len(findings) - warned
+        warnings += warned
+    told = f", {warnings} warnings" if warnings else ""
+    _say(f"{len(accounts)} accounts audited, {differences} differences{told}")
+    sys.exit(1 if differences else 0)
 
 
 @main.command()

@@ -16,7 +16,7 @@ from chalicelib.domain.card_payments import CardPayment, PaymentKind
 from chalicelib.domain.instants import SECOND
 from chalicelib.domain.money import NotADecimalError, format_decimal, parse_payment
 from chalicelib.services.changes import Changes, Decision, Situation, new_nonce
-from chalicelib.services.errors import Fault, RefusedError
+from chalicelib.services.errors import BusyError, Fault, RefusedError
 from chalicelib.services.manage_accounts import unknown_account
 from chalicelib.storage.payments import Payments, put_payment
 from chalicelib.storage.records import FirstAnswer, Records, put_first_answer
@@ -143,17 +143,25 @@ class BuyingCredit:
         return Decision(_Placed(order.payment, is_first=True), replace(situation.state, is_used=True), puts=puts)
 
     def _carry_on(self, account: str, placed: _Placed) -> CardPayment:
-        payment = self.get(account, placed.payment)
+        stored = self._payments.get(account, placed.payment)
+        if stored is None:
+            message = f"payment {placed.payment} of account {account} is being recorded"
+            raise BusyError(message)
+        payment = stored.payment
         if payment.is_settled or (payment.tries and not placed.is_first):
             return payment
         return self._taking.carry_on(account, placed.payment)
 
     def _wait_for_first(self, account: str, payment: str) -> None:
-        """Wait until the first request has its answer, or has had time enough for it."""
+        """
+        Wait until the first request has its answer, or has had time enough for it.
+
+        Its payment may become visible later than the key that names it.
+        """
         until = self._real_clock.now() + FIRST_RUN_SECONDS_MAX * SECOND
         while self._real_clock.now() < until:
-            current = self.get(account, payment)
-            if current.is_settled or current.tries:
+            stored = self._payments.get(account, payment)
+            if stored is not None and (stored.payment.is_settled or stored.payment.tries):
                 return
             self._pause(_LOOK_SECONDS)
 

@@ -51,18 +51,24 @@ class ShowingPastBalances:
         head = self._accounts.load(account)
         if head is None:
             raise unknown_account(account)
-        if at > max(head.state.at, self._clock.now()):
-            detail = f"must not be after now, {format_instant(self._clock.now())}"
+        now = max(head.state.at, self._clock.now())
+        if at > now:
+            detail = f"must not be after now, {format_instant(now)}"
             raise RefusedError("invalid_request", f"at {detail}", (Fault("/at", detail),))
+        products = {resource: entry.product for resource, entry in self._catalogue.products(fresh=True).items()}
+        state = head.state if at >= head.state.at else self._state_at(head, products, at, now)
+        state, _ = carry_out_due(state, at, at)
+        return figures_of(state, state.oldest_open, products, at).pools, state.account.currency
+
+    def _state_at(self, head: Head, products: Mapping[str, Product], at: Instant, now: Instant) -> AccountState:
+        account = head.state.account.id
         snapshot = self._accounts.snapshot(account, at)
         if snapshot is None:
             detail = f"account {account!r} began after {format_instant(at)}"
             raise RefusedError("not_found", detail)
-        if snapshot.state.at < self._pages.kept_since():
+        if snapshot.state.at < self._pages.kept_since(now):
             raise RefusedError("gone", "usage of that time is not kept any more")
-        products = {resource: entry.product for resource, entry in self._catalogue.products(fresh=True).items()}
-        state, _ = carry_out_due(self._replay(snapshot, head, products, at), at, at)
-        return figures_of(state, state.oldest_open, products, at).pools, state.account.currency
+        return self._replay(snapshot, head, products, at)
 
     def _replay(self, snapshot: Head, head: Head, products: Mapping[str, Product], at: Instant) -> AccountState:
         last = head.state.account.calendar.period_of(at + AHEAD_MAX)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.domain.accounts import PaymentType
@@ -41,6 +42,13 @@ NO_CARD: Final = "payment_method_not_card"
 _log = logging.getLogger(__name__)
 
 
+class _Told(Struct, frozen=True):
+    """What the gateway said of the payment that it knows as *gateway_id*, None where it took no announcement."""
+
+    gateway_id: str | None
+    outcome: Outcome
+
+
 class TakingPayments:
     """Carries payments on until their outcome is known and booked."""
 
@@ -66,14 +74,14 @@ class TakingPayments:
         if stored.payment.is_settled:
             return stored.payment
         try:
-            outcome = self._charge(stored)
+            told = self._charge(stored)
         except DeclinedError as error:
-            outcome = Outcome(PaymentState.DECLINED, error.reason)
+            told = _Told(None, Outcome(PaymentState.DECLINED, error.reason))
         except GatewayUnavailableError as error:
             _log.warning("payment %s of account %s: outcome unknown: %s", payment, account, error)
-            outcome = Outcome(PaymentState.PROCESSING)
-        if outcome.state in (PaymentState.SUCCEEDED, PaymentState.DECLINED):
-            return self._settle(account, payment, outcome)
+            return self._wait(account, payment)
+        if told.outcome.state in (PaymentState.SUCCEEDED, PaymentState.DECLINED):
+            return self._settle(account, payment, told)
         return self._wait(account, payment)
 
     def _load(self, account: str, payment: str) -> StoredPayment:
@@ -83,16 +91,16 @@ class TakingPayments:
             raise LookupError(message)
         return stored
 
-    def _charge(self, stored: StoredPayment) -> Outcome:
+    def _charge(self, stored: StoredPayment) -> _Told:
         """Confirm a payment, unless asking shows that this was done."""
         gateway_id = stored.payment.gateway_id
         if gateway_id is not None:
             outcome = self._gateway.retrieve(gateway_id)
             if outcome.state is not PaymentState.UNCONFIRMED:
-                return outcome
+                return _Told(gateway_id, outcome)
         else:
             gateway_id = self._announce(stored)
-        return self._gateway.confirm(gateway_id)
+        return _Told(gateway_id, self._gateway.confirm(gateway_id))
 
     def _announce(self, stored: StoredPayment) -> str:
         """Store the gateway's id of a payment; where another process was faster, its id is the one that counts."""
@@ -113,14 +121,14 @@ class TakingPayments:
             raise DeclinedError(NO_CARD)
         return PaymentRequest(payment.id, payment.account, payment.amount, payment.currency, method.token)
 
-    def _settle(self, account: str, payment: str, outcome: Outcome) -> CardPayment:
-        """Book what the gateway said, once."""
+    def _settle(self, account: str, payment: str, told: _Told) -> CardPayment:
+        """Book what the gateway said, once; that it took no announcement says nothing of one that it took."""
 
         def decide(situation: Situation) -> Decision[CardPayment]:
             stored = self._load(account, payment)
-            if stored.payment.is_settled:
+            if stored.payment.is_settled or stored.payment.gateway_id != told.gateway_id:
                 return Decision(stored.payment)
-            settlement = _settlement(situation, stored.payment, outcome)
+            settlement = _settlement(situation, stored.payment, told.outcome)
             return Decision(
                 settlement.payment,
                 settlement.state,

@@ -101,6 +101,12 @@ class Accounts:
         newest = self._store.query(Table.STATE, partition, lower, upper, newest_first=True, page_size=1)
         return next((decode_head(item) for item in newest), None)
 
+    def snapshots(self, account: str) -> Iterator[Head]:
+        """Yield what the head was after every change that was not of usage alone, the first one first."""
+        lower, upper = keys.snapshots_until(keys.END_OF_TIME)
+        for item in self._store.query(Table.STATE, keys.account_partition(account), lower, upper):
+            yield decode_head(item)
+
     def due(self, until: int) -> Iterator[str]:
         """Yield the accounts that may have something due at or before *until*, each shard's soonest first."""
         for shard in keys.DUE_SHARDS:

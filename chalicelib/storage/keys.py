@@ -36,6 +36,9 @@ LAST: Final = "~"
 
 _INSTANT_DIGITS: Final = 17
 
+END_OF_TIME: Final = 10**_INSTANT_DIGITS - 1
+"""The latest instant that a key can hold."""
+
 _LEDGER_RANKS: Final = {EntryKind.EXPIRY: 0, EntryKind.RECHARGE: 1}
 
 
@@ -62,6 +65,11 @@ def snapshot(account: str, at: Instant, version: int) -> Key:
 def snapshots_until(at: Instant) -> tuple[str, str]:
     """Return the lowest and highest sort key of snapshots made at or before *at*."""
     return "snapshot#", f"snapshot#{fixed_width(at)}#{LAST}"
+
+
+def payments_range() -> tuple[str, str]:
+    """Return the lowest and highest sort key of payments."""
+    return "payment#", f"payment#{LAST}"
 
 
 def payment(account: str, payment_id: str) -> Key:
@@ -104,6 +112,12 @@ def ledger_entry(account: str, entry: LedgerEntry, version: int, place: int) -> 
     rank = _LEDGER_RANKS.get(entry.kind, len(_LEDGER_RANKS))
     order = f"{fixed_width(entry.at)}#{rank}#{version:012d}#{place:03d}"
     return Key(account_partition(account), f"ledger#{order}#{entry.id}")
+
+
+def commit_of_ledger_entry(sk: str) -> tuple[int, int]:
+    """Return the head's version and the place in its commit that the sort key *sk* of a ledger entry tells."""
+    _, _, _, version, place, _ = sk.split("#", 5)
+    return int(version), int(place)
 
 
 def ledger_range(start: Instant | None, end: Instant | None) -> tuple[str, str]:
@@ -156,9 +170,14 @@ def page(account: str, page_id: bytes) -> Key:
     return Key(f"{account}#page#{page_id.hex()}", "page")
 
 
+def pages_by_time(account: str, day: int) -> str:
+    """Return the partition of the index entries by event time on a UTC *day*, counted from the epoch."""
+    return f"{account}#day#{day}"
+
+
 def page_by_time(account: str, last_event: Instant, page_id: bytes) -> Key:
     """Return the key of an index entry by event time: the UTC day, then the last event's time."""
-    return Key(f"{account}#day#{last_event // DAY}", f"{fixed_width(last_event)}#{page_id.hex()}")
+    return Key(pages_by_time(account, last_event // DAY), f"{fixed_width(last_event)}#{page_id.hex()}")
 
 
 def pages_by_charge(account: str, period: Period) -> str:

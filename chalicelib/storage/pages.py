@@ -16,11 +16,13 @@ from __future__ import annotations
 
 import secrets
 from bisect import bisect_left
+from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from chalicelib.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant
+from chalicelib.domain.periods import Period
 from chalicelib.domain.usage_events import Identity, UsageEvent
 from chalicelib.storage import keys
 from chalicelib.storage.heads import Head, PageName, Span
@@ -31,7 +33,6 @@ from chalicelib.storage.takings import Taking, decode_takings, encode_takings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from chalicelib.domain.periods import Period
     from chalicelib.domain.waterfall import Charge
 
 
@@ -56,6 +57,20 @@ class Recorded(Struct, frozen=True):
     nonce: bytes
 
 
+class ListedPage(Struct, frozen=True):
+    """
+    A page by its entries in the order of charging: in the index of *periods*, or named by the head itself.
+
+    Where it *is_named*, its entries in the indexes may not be written yet.
+    """
+
+    id: bytes
+    at: Instant
+    version: int
+    periods: tuple[Period, ...]
+    is_named: bool
+
+
 class Pages:
     """
     The pages of all accounts.
@@ -69,9 +84,9 @@ class Pages:
         self._clock = clock
         self._retention = retention
 
-    def kept_since(self) -> Instant:
-        """Return since when all usage is kept."""
-        return self._clock() - self._retention
+    def kept_since(self, now: Instant) -> Instant:
+        """Return since when, by the service's clock, all usage is kept."""
+        return now - self._retention
 
     def put(self, account: str, takings: Sequence[Taking]) -> tuple[PageName, ...]:
         """Write *takings* as pages and return their names, by which a head can make them count."""
@@ -82,7 +97,7 @@ class Pages:
             page_id = sequence.to_bytes(2, "big") + secrets.token_bytes(_RANDOM_BYTES)
             key = keys.page(account, page_id)
             items.append(Item(key.pk, key.sk, body=encode_takings(page, deflate=True), expires=expires))
-            names.append(_name(page_id, page))
+            names.append(name_page(page_id, page))
         self._store.put_many(Table.PAGES, items)
         return tuple(names)
 
@@ -104,7 +119,7 @@ class Pages:
         They are those as of *head*: what was taken since, or moved from its tail into a page, is passed over.
         """
         for _, takings in self._pages_of(head, period):
-            yield from (taking for taking in takings if taking.version < _first_version_beyond_pages(head))
+            yield from (taking for taking in takings if taking.version < first_version_beyond_pages(head))
         yield from head.tail
 
     def taken_between(self, snapshot: Head, head: Head, until: Instant, last: Period) -> Iterator[Taking]:
@@ -114,7 +129,7 @@ class Pages:
         *head* is that of now, *last* the latest month an event taken by *until* can be charged in.
         """
         seen: set[bytes] = set()
-        versions = range(snapshot.version + 1, _first_version_beyond_pages(head))
+        versions = range(snapshot.version + 1, first_version_beyond_pages(head))
         period = snapshot.state.oldest_open
         while period <= last:
             for page_id, takings in self._pages_of(head, period, since=snapshot.state.at):
@@ -125,6 +140,39 @@ class Pages:
                     yield from (taking for taking in takings if taking.version in versions and taking.at <= until)
             period = period.next
         yield from (taking for taking in head.tail if taking.version > snapshot.version and taking.at <= until)
+
+    def listed(self, opening: Head, head: Head, last: Period) -> list[ListedPage]:
+        """
+        Return the pages of what was taken after *opening*, in the order of charging.
+
+        They are those that count as of *head*, and perhaps later ones; *last* is the latest month charged by then.
+        """
+        account = head.state.account.id
+        named = {name.id: name for name in head.pages}
+        periods: dict[tuple[Instant, int, bytes], list[Period]] = defaultdict(list)
+        period = opening.state.oldest_open
+        while period <= last:
+            lower = keys.fixed_width(opening.state.at)
+            for entry in self._store.query(Table.PAGES, keys.pages_by_charge(account, period), lower, keys.LAST):
+                at, version, page_id = entry.sk.split("#")
+                periods[int(at), int(version), bytes.fromhex(page_id)].append(period)
+            period = period.next
+        places = {*periods, *((name.at, name.version, name.id) for name in head.pages)}
+        return [
+            ListedPage(page_id, at, version, tuple(periods[at, version, page_id]), is_named=page_id in named)
+            for at, version, page_id in sorted(places)
+        ]
+
+    def listed_by_time(self, account: str, day: int) -> Iterator[tuple[bytes, Span]]:
+        """Yield the pages with events on a UTC *day*, counted from the epoch, and the spans of these events."""
+        for entry in self._store.query(Table.PAGES, keys.pages_by_time(account, day), keys.FIRST, keys.LAST):
+            last, _, page_id = entry.sk.partition("#")
+            yield bytes.fromhex(page_id), Span(entry.first or 0, int(last))
+
+    def read(self, account: str, page_id: bytes) -> tuple[Taking, ...] | None:
+        """Return the takings of a page, None where it is not there."""
+        item = self._store.get(Table.PAGES, keys.page(account, page_id))
+        return None if item is None else decode_takings(item.body or b"", account, deflated=True)
 
     def _pages_of(
         self, head: Head, period: Period, since: Instant | None = None
@@ -142,11 +190,11 @@ class Pages:
             yield page_id, self._read(account, page_id)
 
     def _read(self, account: str, page_id: bytes) -> tuple[Taking, ...]:
-        item = self._store.get(Table.PAGES, keys.page(account, page_id))
-        if item is None:
+        takings = self.read(account, page_id)
+        if takings is None:
             message = f"page {page_id.hex()} of account {account}"
             raise LostPageError(message)
-        return decode_takings(item.body or b"", account, deflated=True)
+        return takings
 
 
 class Lookup:
@@ -194,7 +242,7 @@ class Lookup:
             raise LostPageError(message)
 
 
-def _first_version_beyond_pages(head: Head) -> int:
+def first_version_beyond_pages(head: Head) -> int:
     """Return the first version whose events, as of *head*, are not in pages: its tail's, else that after its own."""
     return head.tail[0].version if head.tail else head.version + 1
 
@@ -245,7 +293,8 @@ def _cut(charges: Sequence[Charge]) -> Iterator[tuple[Charge, ...]]:
     yield tuple(page)
 
 
-def _name(page_id: bytes, page: Sequence[Taking]) -> PageName:
+def name_page(page_id: bytes, page: Sequence[Taking]) -> PageName:
+    """Return the name of a page: what heads and index entries say of its takings."""
     last_in_hour: dict[int, Instant] = {}
     first_in_hour: dict[int, Instant] = {}
     periods = set()

@@ -51,9 +51,13 @@ class Payments:
     def get(self, account: str, payment: str) -> StoredPayment | None:
         """Read a payment, None where there is none of that name."""
         item = self._store.get(Table.STATE, keys.payment(account, payment))
-        if item is None:
-            return None
-        return StoredPayment(msgspec.json.decode((item.body or FORMAT)[1:], type=CardPayment), item.version or 0)
+        return None if item is None else StoredPayment(_content(item), item.version or 0)
+
+    def all(self, account: str) -> Iterator[CardPayment]:
+        """Yield the payments of an account, whatever came of them."""
+        lower, upper = keys.payments_range()
+        for item in self._store.query(Table.STATE, keys.account_partition(account), lower, upper):
+            yield _content(item)
 
     def replace(self, stored: StoredPayment, payment: CardPayment) -> StoredPayment | None:
         """Put *payment* in the place of *stored* and return it as it is kept, None where another was faster."""
@@ -74,6 +78,10 @@ class Payments:
         """Return the earliest instant at which an outcome is to be asked for, None where all are known."""
         earliest = (self._store.earliest_due(shard) for shard in keys.PAYMENT_SHARDS)
         return min((due_at for due_at in earliest if due_at is not None), default=None)
+
+
+def _content(item: Item) -> CardPayment:
+    return msgspec.json.decode((item.body or FORMAT)[1:], type=CardPayment)
 
 
 def put_payment(payment: CardPayment, before: StoredPayment | None = None) -> Put:

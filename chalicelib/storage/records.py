@@ -64,6 +64,10 @@ class Records:
         for item in self._newest_first(account, lower, upper, before):
             yield item.sk, msgspec.json.decode(_content(item), type=LedgerEntry)
 
+    def commit_of(self, position: str) -> tuple[int, int]:
+        """Return the head's version that the ledger entry at *position* came with, and its place in that commit."""
+        return keys.commit_of_ledger_entry(position)
+
     def invoices(self, account: str, before: str | None = None) -> Iterator[tuple[str, Invoice]]:
         """Yield an account's invoices with their positions, newest first, from behind position *before*."""
         for item in self._newest_first(account, "invoice#", f"invoice#{keys.LAST}", before):

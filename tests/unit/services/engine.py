@@ -18,6 +18,7 @@ from chalicelib.services.meter_events import Metering
 from chalicelib.storage.accounts import Accounts
 from chalicelib.storage.catalogue import CardEntry, Catalogue, RevisionEntry, write_card
 from chalicelib.storage.pages import Pages
+from chalicelib.storage.payments import Payments
 from chalicelib.storage.records import Records
 
 
@@ -55,7 +56,7 @@ class Engine:
         self.invoices = IssuingInvoices(self.changes, self.catalogue)
         self.accounts = AccountManagement(self.heads, self.changes, self.catalogue, clock)
         self.granting = GrantingCredit(self.changes, self.records, self.catalogue)
-        self.auditing = Auditing(self.heads, self.pages, self.records, self.catalogue)
+        self.auditing = Auditing(self.heads, self.pages, self.records, Payments(store), self.catalogue, clock, pause)
 
     def put_card(self, prices: Mapping[str, Decimal]) -> None:
         """Put a rate card that asks a price for each unit of some products."""

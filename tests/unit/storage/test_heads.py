@@ -12,10 +12,12 @@ from hypothesis import given, settings
 from msgspec.structs import replace
 
 from chalicelib.domain.accounts import Account, FreeUnits, PaymentMethod, PaymentType, Per
+from chalicelib.domain.auto_recharge import AutoRecharge, InFlight, RechargeRule
 from chalicelib.domain.commitments import Commitment, Frequency, Terms
 from chalicelib.domain.credit import Grant, GrantKind
 from chalicelib.domain.due import next_due_at
 from chalicelib.domain.instants import SECOND, parse_instant
+from chalicelib.domain.low_credit import RaisedWarning, Warnings
 from chalicelib.domain.periods import Period
 from chalicelib.domain.products import DEFAULT_CATALOGUE, SHARED_POOL
 from chalicelib.domain.state import AccountState, PeriodUsage, ProductUsage
@@ -104,6 +106,33 @@ COMMITTED: Final = replace(
         ),
     ),
 )
+RECHARGED: Final = replace(
+    COMMITTED,
+    state=replace(
+        COMMITTED.state,
+        auto_recharge=AutoRecharge(
+            is_enabled=True,
+            rule=RechargeRule(Decimal("49.5"), Decimal(100), Decimal(1000)),
+            failures=2,
+            retry_at=NOON + 3_600 * SECOND,
+            in_flight=InFlight("01KAB1X2Y3Z4A5B6C7D8E9F0G2", Decimal(200), NOVEMBER),
+            month=NOVEMBER,
+            month_spent=Decimal("300.50"),
+        ),
+        warnings=Warnings(7, NOVEMBER, (RaisedWarning(15, is_dismissed=True), RaisedWarning(5))),
+    ),
+)
+"""With all that there is in the elements of auto recharge and of warnings."""
+
+OFF: Final = replace(
+    COMMITTED,
+    state=replace(
+        COMMITTED.state,
+        auto_recharge=AutoRecharge(rule=RechargeRule(Decimal(0), Decimal("0.01"))),
+        warnings=Warnings(1),
+    ),
+)
+"""With as little as there can be in them."""
 
 
 def _stored(name: str) -> Item:
@@ -111,21 +140,35 @@ def _stored(name: str) -> Item:
 
 
 class TestGoldenFiles:
-    """Heads that the first format wrote, before and after it knew of commitments."""
+    """Heads that the first format wrote, before and after it knew of commitments, auto recharge and warnings."""
 
     @pytest.mark.parametrize(
-        ("name", "head"), [("head-1-without-commitments", HEAD), ("head-1-with-commitments", COMMITTED)]
+        ("name", "head"),
+        [
+            ("head-1-without-commitments", HEAD),
+            ("head-1-with-commitments", COMMITTED),
+            ("head-1-with-auto-recharge", RECHARGED),
+            ("head-1-with-auto-recharge-off", OFF),
+        ],
     )
     def test_are_read(self, name: str, head: Head) -> None:
         """What was written once is read as it was meant."""
         assert decode_head(_stored(name)) == head
 
-    def test_are_written_alike(self) -> None:
+    @pytest.mark.parametrize(
+        ("name", "head"),
+        [
+            ("head-1-with-commitments", COMMITTED),
+            ("head-1-with-auto-recharge", RECHARGED),
+            ("head-1-with-auto-recharge-off", OFF),
+        ],
+    )
+    def test_are_written_alike(self, name: str, head: Head) -> None:
         """What is written today says the same as what was written then."""
-        written = encode_head(COMMITTED)
+        written = encode_head(head)
 
-        assert (written.body or b"")[:1] == golden("head-1-with-commitments")[:1]
-        assert decode_head(written) == decode_head(_stored("head-1-with-commitments"))
+        assert (written.body or b"")[:1] == golden(name)[:1]
+        assert decode_head(written) == decode_head(_stored(name))
 
 
 @given(head=heads())

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Final
 from hypothesis import strategies as st
 
 from chalicelib.domain.accounts import Account, FreeUnits, PaymentMethod, PaymentType, Per
+from chalicelib.domain.auto_recharge import NEVER_CONFIGURED, AutoRecharge, InFlight, RechargeRule
 from chalicelib.domain.commitments import Commitment, Frequency, Terms
 from chalicelib.domain.credit import Grant, GrantKind, Payment
 from chalicelib.domain.instants import parse_instant
+from chalicelib.domain.low_credit import NO_WARNINGS, RaisedWarning, Warnings
 from chalicelib.domain.money import ZERO, exact
 from chalicelib.domain.periods import Period
 from chalicelib.domain.products import SHARED_POOL
@@ -166,6 +168,25 @@ _commitments: Final = st.builds(
     granted=_amounts,
     is_deleted=st.booleans(),
 )
+_rules: Final = st.builds(RechargeRule, _amounts, _amounts, st.none() | _amounts)
+_auto_recharges: Final = st.builds(
+    AutoRecharge,
+    is_enabled=st.booleans(),
+    rule=st.none() | _rules,
+    failures=st.integers(0, 3),
+    retry_at=st.none() | instants,
+    in_flight=st.none() | st.builds(InFlight, texts, _amounts, periods),
+    month=st.none() | periods,
+    month_spent=_amounts,
+)
+_warnings: Final = st.builds(
+    Warnings,
+    armed=st.integers(0, 1_000),
+    month=st.none() | periods,
+    raised=st.lists(st.builds(RaisedWarning, st.sampled_from([15, 10, 5, 85, 90, 95]), st.booleans()), max_size=3).map(
+        tuple
+    ),
+)
 _spans: Final = st.tuples(instants, st.integers(0, 3_599_999_999)).map(lambda span: Span(span[0], span[0] + span[1]))
 _page_names: Final = st.builds(
     PageName,
@@ -188,6 +209,8 @@ def heads(draw: DrawFn) -> Head:
         grants=tuple(draw(st.lists(_grants, max_size=3))),
         commitments=tuple(draw(st.lists(_commitments, max_size=2))),
         is_used=draw(st.booleans()),
+        auto_recharge=draw(st.just(NEVER_CONFIGURED) | _auto_recharges),
+        warnings=draw(st.just(NO_WARNINGS) | _warnings),
     )
     return Head(
         state=state,
