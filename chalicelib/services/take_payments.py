@@ -68,7 +68,7 @@ class TakingPayments:
 
         Raises:
             LookupError: where there is no such payment.
-            BusyError: where the account is too busy or the store cannot be reached; nothing is lost.
+            BusyError, StoreError: where the account is too busy or the store cannot be reached; nothing is lost.
         """
         stored = self._load(account, payment)
         if stored.payment.is_settled:

@@ -79,7 +79,7 @@ class Fault(Enum):
 
 _CRASHES: Final = frozenset({Fault.CRASH_BEFORE, Fault.CRASH_AFTER})
 _READ_FAULTS: Final = _CRASHES | {Fault.UNAVAILABLE}
-_FAULTS: Final = {
+FAULTS: Final = {
     Action.GET: _READ_FAULTS,
     Action.QUERY: _READ_FAULTS,
     Action.QUERY_DUE: _READ_FAULTS,
@@ -175,7 +175,7 @@ class MemoryStore:
             raise ClientCrashedError
         if fault is Fault.UNAVAILABLE:
             raise StoreUnavailableError("the store is not to be reached")
-        if fault is not None and fault not in _FAULTS[step.action]:
+        if fault is not None and fault not in FAULTS[step.action]:
             message = f"{step.action} cannot end so: {fault}"
             raise ValueError(message)
         if fault is Fault.REQUEST_LOST:

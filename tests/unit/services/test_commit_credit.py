@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import zlib
 from datetime import date
 from decimal import Decimal
@@ -13,65 +12,28 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.bootstrap import build_services
-from chalicelib.domain.accounts import Account, PaymentMethod, PaymentType
 from chalicelib.domain.commitments import Commitment, Frequency, Terms
 from chalicelib.domain.instants import format_instant, parse_instant
 from chalicelib.domain.money import format_decimal
 from chalicelib.domain.periods import Period
 from chalicelib.domain.products import SHARED_POOL, Display, Meter, Product
-from chalicelib.domain.rate_card import COLUMNS
-from chalicelib.domain.rate_card_upload import Line
-from chalicelib.domain.usage_events import UsageEvent
-from chalicelib.services.errors import BusyError, RefusedError
+from chalicelib.services.errors import RefusedError
 from chalicelib.services.grant_credit import GrantRequest
-from chalicelib.services.meter_events import ACCEPTED
-from chalicelib.settings import Settings
 from chalicelib.storage import heads, keys
 from chalicelib.storage.heads import Head, decode_head, encode_head
 from chalicelib.storage.items import OutcomeUnknownError, Table
-from tests.fakes.clock import FixedClock
-from tests.fakes.memory_store import _FAULTS, ClientCrashedError, Fault, MemoryStore, Step, Undisturbed
+from tests.fakes.memory_store import ClientCrashedError, Fault, Undisturbed
+from tests.unit.services.world import Interruption, World
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from chalicelib.services.container import Services
+    pass
 
 CALENDAR_JOBS = ("expire-credit", "recharge-commitments", "issue-invoices")
-PRICES = {"call": "1", "message": "1", "virtual_agent": "1"}
 
 
-class World:
-    """A service over a store in memory, with the account `acme`; the clock stands still until it is set."""
-
-    def __init__(self, now: str = "2026-11-10T12:00:00Z", timezone: str = "UTC") -> None:
-        self.clock = FixedClock(parse_instant(now))
-        self.store = MemoryStore()
-        self.services = self.another("")
-        self._events = 0
-        lines = [
-            Line(f"/rows/{place}", resource, {**dict.fromkeys(COLUMNS, ""), **_row(resource, price)})
-            for place, (resource, price) in enumerate(PRICES.items())
-        ]
-        self.services.catalogue.put_rate_card("standard", date(2026, 1, 1), lines)
-        self.put_account("acme", timezone)
-
-    def another(self, client: str) -> Services:
-        """Return the service as another process runs it."""
-        store = self.store.client(client)
-        return build_services(Settings(), store, self.clock, pause=lambda seconds: None, clock=self.clock)  # noqa: ARG005 - nobody waits
-
-    def put_account(self, account: str, timezone: str = "UTC") -> None:
-        """Create an account that pays by invoice in euros."""
-        payment = PaymentMethod(PaymentType.INVOICE)
-        self.services.accounts.put(Account(account, account, "EUR", timezone, payment, "standard", 0, {}))
-
-    def at(self, now: str) -> World:
-        """Set the clock."""
-        self.clock.set(parse_instant(now))
-        return self
+class CommittedWorld(World):
+    """A service with the account `acme`, to which credit is committed."""
 
     def put(  # noqa: PLR0913 - the parts of a commitment
         self,
@@ -92,13 +54,6 @@ class World:
         """Delete a commitment."""
         self.services.committing.delete("acme", pool)
 
-    def use(self, amount: str, resource: str = "call", time: str | None = None) -> None:
-        """Take an event that costs *amount*."""
-        self._events += 1
-        instant = self.clock.now() if time is None else parse_instant(time)
-        event = UsageEvent("acme", "/voice", f"e-{self._events}", instant, resource, Decimal(amount))
-        assert self.services.metering.take([event]) == [ACCEPTED]
-
     def run(self, job: str) -> int:
         """Run a job and return how many accounts it did something for."""
         run = self.services.jobs.run(job)
@@ -118,21 +73,13 @@ class World:
                 format_decimal(entry.balance_before),
                 format_decimal(entry.balance_after),
             )
-            for _, entry in reversed(list(self.services.records.ledger("acme")))
+            for entry in self.entries()
         ]
 
     def committed(self, period: str | None = None, pool: str = SHARED_POOL) -> str:
         """Return the committed credit that the tab shows."""
         tab = self.services.usage.tab("acme", None if period is None else Period.parse(period))
         return format_decimal(tab.figures.pool(pool).committed)
-
-    def differences(self) -> list[str]:
-        """Audit the account."""
-        return self.services.auditing.audit("acme")
-
-
-def _row(resource: str, price: str) -> dict[str, str]:
-    return {"Resource": resource, "Price per increment": price, "Increment": "1", "Currency": "EUR"}
 
 
 def terms(amount: str, starts_on: str, frequency: str, ends_on: str | None, rollover: bool) -> Terms:  # noqa: FBT001 - the parts of terms
@@ -143,7 +90,7 @@ def terms(amount: str, starts_on: str, frequency: str, ends_on: str | None, roll
 
 def test_put() -> None:
     """Putting a commitment makes the recharge that is due today before it answers."""
-    world = World()
+    world = CommittedWorld()
 
     commitment = world.put()
 
@@ -155,7 +102,7 @@ def test_put() -> None:
 
 def test_what_was_open_is_paid() -> None:
     """A recharge pays what is open in its month, products in the order of their codes."""
-    world = World()
+    world = CommittedWorld()
     world.use("30", "message")
     world.use("50", "call")
 
@@ -170,7 +117,7 @@ def test_what_was_open_is_paid() -> None:
 
 def test_a_schedule_that_slept() -> None:
     """After five months one run makes five recharges, each with its own date, and a second run none."""
-    world = World("2026-10-15T12:00:00Z")
+    world = CommittedWorld("2026-10-15T12:00:00Z")
     world.put(starts_on="2026-10-31")
 
     world.at("2027-03-30T23:59:59Z")
@@ -194,7 +141,7 @@ def test_a_schedule_that_slept() -> None:
 
 def test_nothing_to_do() -> None:
     """A run before anything is due does nothing and counts nothing."""
-    world = World()
+    world = CommittedWorld()
     world.put(rollover=False)
 
     world.at("2026-11-30T23:59:59Z")
@@ -204,7 +151,7 @@ def test_nothing_to_do() -> None:
 
 def test_recharges_that_come_with_expiries_are_counted() -> None:
     """Where an expiry and a recharge are due together, the recharge is counted by the job that makes recharges."""
-    world = World(now="2026-11-01T12:00:00Z")
+    world = CommittedWorld(now="2026-11-01T12:00:00Z")
     world.put(starts_on="2026-11-01", rollover=False)
 
     world.at("2026-12-01T00:00:00Z")
@@ -219,7 +166,7 @@ def test_recharges_that_come_with_expiries_are_counted() -> None:
 
 def test_the_recharge_job_alone() -> None:
     """The recharge job takes away first what expires with the recharge."""
-    world = World()
+    world = CommittedWorld()
     world.put(rollover=False)
     world.at("2026-12-01T01:00:00Z").run_all()
 
@@ -233,7 +180,7 @@ def test_the_recharge_job_alone() -> None:
 
 def test_accounts_by_themselves() -> None:
     """A job counts the accounts for which it did something."""
-    world = World()
+    world = CommittedWorld()
     for account in ("other", "third"):
         world.put_account(account)
     for account, start in (("acme", "2026-11-15"), ("other", "2026-11-15"), ("third", "2026-11-16")):
@@ -245,7 +192,7 @@ def test_accounts_by_themselves() -> None:
 
 def test_what_is_due_counts_before_any_job() -> None:
     """Readers and events find the recharge that is due, whether or not a schedule has run."""
-    world = World()
+    world = CommittedWorld()
     world.put(starts_on="2026-11-20", amount="100")
 
     world.at("2026-11-20T00:00:00Z")
@@ -259,7 +206,7 @@ def test_what_is_due_counts_before_any_job() -> None:
 
 def test_novembers_recharge_never_lowers_octobers_invoice() -> None:
     """However late October is closed, its invoice asks for all that November's recharge may not pay."""
-    world = World("2026-10-20T12:00:00Z")
+    world = CommittedWorld("2026-10-20T12:00:00Z")
     world.put("100", "2026-11-01")
     world.use("40")
     world.at("2026-11-15T12:00:00Z").use("5")
@@ -287,7 +234,7 @@ def test_novembers_recharge_never_lowers_octobers_invoice() -> None:
 )
 def test_what_the_tab_shows(ends_on: str | None, now: str, last: date | None, following: date | None) -> None:
     """The tab names what is committed, the last recharge day and the next, where there are such."""
-    world = World()
+    world = CommittedWorld()
     world.put("600", "2026-11-20", "monthly", ends_on)
 
     shown = world.at(now).services.usage.tab("acme").figures.pool(SHARED_POOL).commitment
@@ -299,7 +246,7 @@ def test_what_the_tab_shows(ends_on: str | None, now: str, last: date | None, fo
 
 def test_what_the_tab_does_not_show() -> None:
     """After its end, or once it is deleted, a commitment is shown no more."""
-    world = World()
+    world = CommittedWorld()
     world.put(ends_on="2026-11-25")
     ended = world.at("2026-11-26T00:00:00Z").services.usage.tab("acme").figures.pool(SHARED_POOL)
     assert (ended.commitment, ended.committed) == (None, 0)
@@ -313,7 +260,7 @@ def test_what_the_tab_does_not_show() -> None:
 
 def test_a_new_commitment_after_the_end_of_another() -> None:
     """Once a commitment has ended, the next recharges on its own first day, within what was the other's term too."""
-    world = World()
+    world = CommittedWorld()
     world.put(ends_on="2026-11-25")
 
     renewed = world.at("2026-11-26T12:00:00Z").put("300", "2026-11-26")
@@ -327,7 +274,7 @@ def test_a_new_commitment_after_the_end_of_another() -> None:
 
 def test_the_same_again() -> None:
     """The same commitment put again books nothing, also once its credit is used."""
-    world = World()
+    world = CommittedWorld()
     before = world.put()
     world.use("700")
 
@@ -341,7 +288,7 @@ def test_the_same_again() -> None:
 
 def test_the_same_again_while_a_month_awaits_its_invoice() -> None:
     """Putting the same again gives no credit back that expired while the schedule slept."""
-    world = World("2026-10-15T12:00:00Z")
+    world = CommittedWorld("2026-10-15T12:00:00Z")
     world.put(starts_on="2026-10-15", rollover=False)
 
     world.at("2026-11-20T12:00:00Z").put(starts_on="2026-10-15", rollover=False)
@@ -358,7 +305,7 @@ def test_the_same_again_while_a_month_awaits_its_invoice() -> None:
 
 def test_a_raise() -> None:
     """A raise pays what is open at once; what it leaves counts with the rest."""
-    world = World()
+    world = CommittedWorld()
     world.put()
     world.use("1100")
 
@@ -375,7 +322,7 @@ def test_a_raise() -> None:
 
 def test_delete_and_put_again() -> None:
     """Deleted and put again on its recharge day a commitment keeps what it has; nothing comes twice."""
-    world = World()
+    world = CommittedWorld()
     world.put()
     world.delete()
     world.delete()
@@ -390,7 +337,7 @@ def test_delete_and_put_again() -> None:
 
 def test_delete_ends_with_the_term() -> None:
     """What a deleted commitment leaves goes when the next recharge would have come."""
-    world = World()
+    world = CommittedWorld()
     world.put()
     world.use("300")
     world.delete()
@@ -405,7 +352,7 @@ def test_delete_ends_with_the_term() -> None:
 
 def test_a_pool_of_its_own() -> None:
     """A product sold apart has a commitment of its own, which pays for nothing else."""
-    world = World()
+    world = CommittedWorld()
     world.put("100", pool="virtual_agent")
     world.use("30", "virtual_agent")
     world.use("50", "call")
@@ -422,14 +369,14 @@ def test_a_pool_of_its_own() -> None:
 def test_pools_without_commitment(pool: str) -> None:
     """Credit is committed in the shared pool, and in those of products sold apart with commitment."""
     with pytest.raises(RefusedError) as refused:
-        World().put(pool=pool)
+        CommittedWorld().put(pool=pool)
 
     assert refused.value.code == "unknown_pool"
 
 
 def test_a_product_without_commitment() -> None:
     """Whether a product of its own pool takes commitments is the product's setting."""
-    world = World()
+    world = CommittedWorld()
     hosting = Product("hosting", "Hosting", "day", Display("day", Decimal(1)), True, False, Meter.SUM)  # noqa: FBT003 - own pool, no commitment
     world.services.catalogue.put_product(hosting)
     with pytest.raises(RefusedError):
@@ -442,7 +389,7 @@ def test_a_product_without_commitment() -> None:
 
 def test_unknown_accounts() -> None:
     """An account that does not exist has no commitments."""
-    committing = World().services.committing
+    committing = CommittedWorld().services.committing
 
     with pytest.raises(RefusedError) as put:
         committing.put("nobody", SHARED_POOL, terms("1", "2026-11-10", "monthly", None, rollover=True), "me")
@@ -455,37 +402,14 @@ def test_unknown_accounts() -> None:
 def test_nothing_to_delete() -> None:
     """Where there never was a commitment there is none to delete."""
     with pytest.raises(RefusedError) as refused:
-        World().delete()
+        CommittedWorld().delete()
 
     assert refused.value.code == "not_found"
 
 
-class Interruption(Undisturbed):
-    """Lets *act* happen once, before step *number* of the client `a`, or has that step fail, where it can so."""
-
-    def __init__(self, number: int, act: Callable[[], object] | None = None, fault: Fault | None = None) -> None:
-        self.number = number
-        self.steps = 0
-        self.is_over = False
-        self._act = act
-        self._fault = fault
-
-    def before(self, step: Step) -> Fault | None:
-        """Count the step."""
-        if step.client != "a":
-            return None
-        self.steps += 1
-        if self.steps != self.number:
-            return None
-        self.is_over = True
-        if self._act is not None:
-            self._act()
-        return self._fault if self._fault in _FAULTS[step.action] else None
-
-
-def slept(rollover: bool = True) -> World:  # noqa: FBT001, FBT002 - the case
+def slept(rollover: bool = True) -> CommittedWorld:  # noqa: FBT001, FBT002 - the case
     """Return an account whose three recharges since November wait for the schedule."""
-    world = World("2026-11-01T12:00:00Z")
+    world = CommittedWorld("2026-11-01T12:00:00Z")
     world.put(starts_on="2026-12-01", rollover=rollover)
     return world.at("2027-02-01T00:30:00Z")
 
@@ -551,7 +475,7 @@ def test_a_put_that_is_cut_off(fault: Fault) -> None:
     number, is_over = 0, True
     while is_over:
         number += 1
-        world = World()
+        world = CommittedWorld()
         interruption = world.store.controller = Interruption(number, fault=fault)
         committing = world.another("a").committing
         for amount in ("1000", "1600", "1600"):
@@ -574,7 +498,7 @@ def test_a_put_beside_another() -> None:
     number, is_over = 0, True
     while is_over:
         number += 1
-        world = World()
+        world = CommittedWorld()
         wanted = terms("1000", "2026-11-10", "monthly", None, rollover=True)
         interruption = world.store.controller = Interruption(number, partial(put_as_b, world, wanted))
 
@@ -586,15 +510,14 @@ def test_a_put_beside_another() -> None:
         assert world.ledger() == [("recharge", "2026-11-10T00:00:00Z", "0", "1000")]
 
 
-def put_as_b(world: World, wanted: Terms) -> None:
-    """Put a commitment as another process; while the first is in the middle of its transaction this waits in vain."""
-    with contextlib.suppress(BusyError):
-        world.another("b").committing.put("acme", SHARED_POOL, wanted, "b")
+def put_as_b(world: CommittedWorld, wanted: Terms) -> None:
+    """Put a commitment as another process."""
+    world.another("b").committing.put("acme", SHARED_POOL, wanted, "b")
 
 
 def test_more_due_than_a_transaction_holds() -> None:
     """However much falls due together, an account goes on."""
-    world = World()
+    world = CommittedWorld()
     for number in range(100):
         gift = GrantRequest(SHARED_POOL, Decimal(1), date(2026, 11, 12), "gift")
         world.services.granting.grant("acme", gift, f"key {number}", "me")
@@ -629,7 +552,7 @@ RUNNING = Terms(Decimal(1000), Frequency.SEMIANNUAL, date(2026, 8, 31))
 )
 def test_heads_keep_commitments(commitments: tuple[Commitment, ...]) -> None:
     """A head is read as it was written, commitments and all."""
-    head = World().services.heads.load("acme")
+    head = CommittedWorld().services.heads.load("acme")
     assert head is not None
     head = replace(head, state=replace(head.state, commitments=commitments))
 
@@ -638,7 +561,7 @@ def test_heads_keep_commitments(commitments: tuple[Commitment, ...]) -> None:
 
 def test_heads_are_found_when_a_recharge_is_due() -> None:
     """A head stands in the index of due work at the time of its next recharge."""
-    world = World(timezone="Pacific/Kiritimati")
+    world = CommittedWorld(timezone="Pacific/Kiritimati")
     world.put(starts_on="2026-11-20")
 
     item = world.store.get(Table.STATE, keys.head("acme"))
@@ -649,7 +572,7 @@ def test_heads_are_found_when_a_recharge_is_due() -> None:
 
 def test_heads_of_before() -> None:
     """A head that was written before there were commitments has none."""
-    world = World()
+    world = CommittedWorld()
     world.use("5")
     head = world.services.heads.load("acme")
     item = world.store.get(Table.STATE, keys.head("acme"))
@@ -673,7 +596,7 @@ def _deflated(packed: list[Any]) -> bytes:
 
 def test_heads_do_not_grow() -> None:
     """Recharges of years leave no trace in the head but the credit that is left."""
-    world = World("2024-01-31T12:00:00Z")
+    world = CommittedWorld("2024-01-31T12:00:00Z")
     world.put(starts_on="2024-01-31", rollover=False)
     for month in range(1, 25):
         world.at(f"{2024 + month // 12}-{month % 12 + 1:02}-28T12:00:00Z").run_all()

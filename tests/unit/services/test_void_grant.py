@@ -10,52 +10,27 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib.bootstrap import build_services
-from chalicelib.domain.accounts import Account, PaymentMethod, PaymentType
 from chalicelib.domain.commitments import Frequency, Terms
 from chalicelib.domain.instants import format_instant, parse_instant
 from chalicelib.domain.ledger import EntryKind
 from chalicelib.domain.money import format_decimal
 from chalicelib.domain.products import SHARED_POOL
-from chalicelib.domain.rate_card import COLUMNS
-from chalicelib.domain.rate_card_upload import Line
-from chalicelib.domain.usage_events import UsageEvent
-from chalicelib.services.errors import BusyError, RefusedError
 from chalicelib.services.grant_credit import GrantRequest
-from chalicelib.services.meter_events import ACCEPTED
-from chalicelib.settings import Settings
-from tests.fakes.clock import FixedClock
-from tests.fakes.memory_store import _FAULTS, ClientCrashedError, Fault, MemoryStore, Step, Undisturbed
+from tests.fakes.memory_store import ClientCrashedError, Fault
+from tests.unit.services.world import NOW, Interruption, World, refusal
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from chalicelib.services.container import Services
     from chalicelib.services.grant_credit import GrantAnswer
 
-NOW = "2026-11-10T12:00:00Z"
 
-
-class World:
-    """A service over a store in memory, with the accounts `acme` and `other`, where a second of calls costs 1."""
+class GiftWorld(World):
+    """A service that grants promotional credit and voids it, with a second account, `other`."""
 
     def __init__(self, now: str = NOW) -> None:
-        self.clock = FixedClock(parse_instant(now))
-        self.store = MemoryStore()
-        self.services = self.another("")
-        self._events = 0
-        row = {"Resource": "call", "Price per increment": "1", "Increment": "1", "Currency": "EUR"}
-        lines = [Line("/rows/0", "line 2", {**dict.fromkeys(COLUMNS, ""), **row})]
-        self.services.catalogue.put_rate_card("standard", date(2026, 1, 1), lines)
-        for account in ("acme", "other"):
-            payment = PaymentMethod(PaymentType.INVOICE)
-            self.services.accounts.put(Account(account, account, "EUR", "UTC", payment, "standard", 0, {}))
-
-    def another(self, client: str) -> Services:
-        """Return the service as another process runs it."""
-        store = self.store.client(client)
-        return build_services(Settings(), store, self.clock, pause=lambda seconds: None, clock=self.clock)  # noqa: ARG005 - nobody waits
+        super().__init__(now)
+        self.put_account("other")
 
     def grant(self, amount: str = "100", expires_on: str | None = None, account: str = "acme", key: str = "key") -> str:
         """Grant promotional credit and return its id."""
@@ -73,38 +48,17 @@ class World:
         """Void a grant."""
         return (services or self.services).granting.void(account, grant, "admin-8")
 
-    def use(self, seconds: str) -> None:
-        """Take a call."""
-        self._events += 1
-        event = UsageEvent("acme", "/voice", f"e-{self._events}", self.clock.now(), "call", Decimal(seconds))
-        assert self.services.metering.take([event]) == [ACCEPTED]
-
-    def balance(self) -> str:
-        """Return the balance of the shared pool."""
-        return format_decimal(self.services.usage.tab("acme").figures.pool(SHARED_POOL).balance)
-
     def ledger(self) -> list[tuple[str, str, str]]:
         """Return the ledger, oldest first: kind, balances before and after."""
         return [
             (entry.kind.value, format_decimal(entry.balance_before), format_decimal(entry.balance_after))
-            for _, entry in reversed(list(self.services.records.ledger("acme")))
+            for entry in self.entries()
         ]
-
-    def differences(self) -> list[str]:
-        """Audit the account."""
-        return self.services.auditing.audit("acme")
-
-
-def refusal(act: Callable[[], object]) -> str:
-    """Return the code with which *act* is refused."""
-    with pytest.raises(RefusedError) as refused:
-        act()
-    return refused.value.code
 
 
 def test_half_used() -> None:
     """Only what is left of a grant goes; what it paid stays paid."""
-    world = World()
+    world = GiftWorld()
     grant = world.grant(expires_on="2026-12-31")
     world.use("40")
     world.clock.set(parse_instant("2026-11-11T08:00:00Z"))
@@ -124,7 +78,7 @@ def test_half_used() -> None:
 
 def test_unused() -> None:
     """A grant that nobody used goes as a whole, and later events go without it."""
-    world = World()
+    world = GiftWorld()
     world.void(world.grant())
 
     world.use("10")
@@ -137,7 +91,7 @@ def test_unused() -> None:
 @pytest.mark.parametrize("before", [True, False])
 def test_used_up(before: bool) -> None:  # noqa: FBT001 - the case
     """Of a grant that is used up there is nothing to take back, and nothing is booked."""
-    world = World()
+    world = GiftWorld()
     if before:
         world.use("130")
     grant = world.grant()
@@ -154,7 +108,7 @@ def test_used_up(before: bool) -> None:  # noqa: FBT001 - the case
 
 def test_twice() -> None:
     """Voiding again answers the same and takes nothing more."""
-    world = World()
+    world = GiftWorld()
     grant = world.grant()
     world.grant("7", key="another")
 
@@ -166,7 +120,7 @@ def test_twice() -> None:
 
 def test_other_credit_stays() -> None:
     """A void takes from its grant alone."""
-    world = World()
+    world = GiftWorld()
     world.commit()
     first, second = world.grant("30", key="a"), world.grant("50", key="b")
     world.grant("70", account="other")
@@ -183,7 +137,7 @@ def test_other_credit_stays() -> None:
 
 def test_not_promotional() -> None:
     """Committed credit, recharged or raised, cannot be voided, be it there or used up."""
-    world = World()
+    world = GiftWorld()
     world.commit()
     world.commit("1200")
     world.use("1000")
@@ -198,7 +152,7 @@ def test_not_promotional() -> None:
 
 def test_not_found() -> None:
     """A grant that is not, or is another account's, and an account that is not, are not found."""
-    world = World()
+    world = GiftWorld()
     mine, foreign = world.grant(), world.grant(account="other")
 
     assert refusal(lambda: world.void("no such grant")) == "not_found"
@@ -211,7 +165,7 @@ def test_not_found() -> None:
 
 def test_the_key_still_answers() -> None:
     """The request that granted, sent again after the void, gets its first answer and grants nothing."""
-    world = World()
+    world = GiftWorld()
     grant = world.grant()
     world.void(grant)
 
@@ -221,7 +175,7 @@ def test_the_key_still_answers() -> None:
 
 def test_expired() -> None:
     """Of a grant that expired there is nothing left to take."""
-    world = World()
+    world = GiftWorld()
     grant = world.grant(expires_on="2026-11-15")
     world.clock.set(parse_instant("2026-11-16T00:00:00Z"))
 
@@ -234,7 +188,7 @@ def test_expired() -> None:
 
 def test_expired_while_a_month_awaits_its_invoice() -> None:
     """A void does not take what expired already, though its expiry waits for a late invoice."""
-    world = World("2026-10-20T12:00:00Z")
+    world = GiftWorld("2026-10-20T12:00:00Z")
     grant = world.grant(expires_on="2026-11-15")
     world.clock.set(parse_instant("2026-11-20T12:00:00Z"))
 
@@ -246,37 +200,13 @@ def test_expired_while_a_month_awaits_its_invoice() -> None:
     assert world.differences() == []
 
 
-class Interruption(Undisturbed):
-    """Lets *act* happen once, before step *number* of the client `a`, or has that step fail, where it can so."""
-
-    def __init__(self, number: int, act: Callable[[], object] | None = None, fault: Fault | None = None) -> None:
-        self.number = number
-        self.steps = 0
-        self.is_over = False
-        self._act = act
-        self._fault = fault
-
-    def before(self, step: Step) -> Fault | None:
-        """Count the step."""
-        if step.client != "a":
-            return None
-        self.steps += 1
-        if self.steps != self.number:
-            return None
-        self.is_over = True
-        if self._act is not None:
-            with contextlib.suppress(BusyError):
-                self._act()
-        return self._fault if self._fault in _FAULTS[step.action] else None
-
-
 @pytest.mark.parametrize("fault", [Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.ANSWER_LOST, Fault.REQUEST_LOST])
 def test_cut_off(fault: Fault) -> None:
     """A void that was cut off at any of its steps and is sent again takes back once."""
     number, is_over = 0, True
     while is_over:
         number += 1
-        world = World()
+        world = GiftWorld()
         grant = world.grant()
         interruption = world.store.controller = Interruption(number, fault=fault)
         with contextlib.suppress(ClientCrashedError):
@@ -298,7 +228,7 @@ def test_beside_another(other: str) -> None:
     number, is_over = 0, True
     while is_over:
         number += 1
-        world = World()
+        world = GiftWorld()
         grant = world.grant()
         act = partial(world.void, grant) if other == "void" else partial(world.use, "40")
         interruption = world.store.controller = Interruption(number, act)
