@@ -71,8 +71,10 @@ class CarryingOutEffects:
             _log.exception("effects %s of account %s are left to the sweep", effects.id, effects.account)
 
     def _do(self, effects: Effects) -> None:
-        if effects.notifications:
-            self._bus.publish(effects.notifications)
-        if effects.payment is not None:
-            self._taking.carry_on(effects.account, effects.payment)
+        try:
+            if effects.notifications:
+                self._bus.publish(effects.notifications)
+        finally:  # a bus that is down keeps no payment waiting
+            if effects.payment is not None:
+                self._taking.carry_on(effects.account, effects.payment)
         self._outbox.note_done(effects)
