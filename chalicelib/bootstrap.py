@@ -46,7 +46,10 @@ from chalicelib.storage.records import Records
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from botocore.client import BaseClient
+
     from chalicelib.bus.event_bus import EventBus
+    from chalicelib.bus.work_queue import WorkQueue
     from chalicelib.payments.gateway import Gateway
     from chalicelib.storage.items import ItemStore
 
@@ -74,11 +77,27 @@ def open_event_bus(settings: Settings) -> EventBus:
     """Return the event bus that *settings* name: the log where they name none."""
     if settings.event_bus is None:
         return LogBus()
-    from botocore.session import get_session  # noqa: PLC0415 - only where it is used
+    from chalicelib.bus.eventbridge import EventBridgeBus  # noqa: PLC0415 - only where it is used
 
-    from chalicelib.bus.eventbridge import EventBridgeBus  # noqa: PLC0415 - as above
+    return EventBridgeBus(_client("events", settings), settings.event_bus)
 
-    return EventBridgeBus(get_session().create_client("events", region_name=settings.region), settings.event_bus)
+
+def open_work_queue(settings: Settings) -> WorkQueue | None:
+    """Return the queue that *settings* name, None where they name none."""
+    if settings.work_queue is None:
+        return None
+    from chalicelib.bus.sqs import SqsWorkQueue  # noqa: PLC0415 - only where it is used
+
+    return SqsWorkQueue(_client("sqs", settings), settings.work_queue, settings.dead_letters or "")
+
+
+def _client(service: str, settings: Settings) -> BaseClient:
+    """Return a client of an AWS service that gives up soon: what it has not done, a schedule does."""
+    from botocore.config import Config  # noqa: PLC0415 - only where it is used
+    from botocore.session import get_session  # noqa: PLC0415 - as above
+
+    config = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
+    return get_session().create_client(service, region_name=settings.region, config=config)
 
 
 def build_services(  # noqa: PLR0913 - the parts that differ from one running system to another
@@ -89,6 +108,7 @@ def build_services(  # noqa: PLR0913 - the parts that differ from one running sy
     clock: Clock | None = None,
     gateway: Gateway | None = None,
     bus: EventBus | None = None,
+    work_queue: WorkQueue | None = None,
     *,
     has_stream: bool = False,
 ) -> Services:
@@ -121,6 +141,7 @@ def build_services(  # noqa: PLR0913 - the parts that differ from one running sy
         (
             Job("expire-credit", JOB_INTERVAL, heads.due, carrying_out.expire),
             Job("recharge-commitments", JOB_INTERVAL, heads.due, carrying_out.recharge),
+            Job("compute-storage-peaks", JOB_INTERVAL, heads.due, carrying_out.charge_peaks),
             Job("issue-invoices", JOB_INTERVAL, heads.due, issuing.issue_due),
             Job("settle-payments", JOB_INTERVAL, settling.subjects, settling.settle),
             Job("sweep-outbox", JOB_INTERVAL, effects.subjects, effects.sweep),
@@ -129,6 +150,7 @@ def build_services(  # noqa: PLR0913 - the parts that differ from one running sy
         Heartbeats(store),
         clock,
         real_clock,
+        work_queue,
     )
     return Services(
         store=store,
@@ -148,6 +170,7 @@ def build_services(  # noqa: PLR0913 - the parts that differ from one running sy
         past_balances=ShowingPastBalances(heads, pages, catalogue, clock),
         warnings=DismissingWarnings(changes),
         jobs=jobs,
+        work_queue=work_queue,
         auditing=Auditing(heads, pages, records, payments, catalogue, clock, pause),
         test_clock=None if stored_clock is None else MovingTestClock(stored_clock, jobs),
     )
@@ -157,5 +180,6 @@ def connect() -> tuple[Services, TokenVerifier]:
     """Wire the services as the environment says, for a deployed function."""
     configure_logs()
     settings = Settings.from_environment()
-    services = build_services(settings, open_store(settings), has_stream=True)
+    queue = open_work_queue(settings)
+    services = build_services(settings, open_store(settings), work_queue=queue, has_stream=True)
     return services, TokenVerifier.from_settings(settings)

@@ -71,7 +71,9 @@ class ShowingPastBalances:
         return self._replay(snapshot, head, products, at)
 
     def _replay(self, snapshot: Head, head: Head, products: Mapping[str, Product], at: Instant) -> AccountState:
-        last = head.state.account.calendar.period_of(at + AHEAD_MAX)
+        # Samples of a month's last days are of the next one.
+        last = head.state.account.calendar.period_of(at + AHEAD_MAX).next
         taken = self._pages.taken_between(snapshot, head, at, max(last, snapshot.state.oldest_open))
-        charges = (charge for taking in taken for charge in taking.charges)
+        in_order = sorted(taken, key=lambda taking: taking.version)
+        charges = (charge for taking in in_order for charge in taking.charges)
         return replay_charges(snapshot.state, charges, products, at)

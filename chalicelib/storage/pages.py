@@ -33,7 +33,7 @@ from chalicelib.storage.takings import Taking, decode_takings, encode_takings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from chalicelib.domain.waterfall import Charge
+    from chalicelib.domain.charges import Charge
 
 
 SMALL_PAGE: Final = 48
@@ -218,7 +218,7 @@ class Lookup:
         for taking in (*(taking for name in names for taking in self._pages[name]), *head.tail):
             for charge in taking.charges:
                 identity = charge.event.identity
-                if identity in wanted:
+                if identity in wanted and charge.is_taken_event:
                     found[identity] = Recorded(charge.event, taking.nonce)
         return found
 

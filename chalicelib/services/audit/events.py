@@ -13,9 +13,9 @@ from chalicelib.storage.pages import first_version_beyond_pages, name_page
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from chalicelib.domain.charges import Charge
     from chalicelib.domain.instants import Instant
     from chalicelib.domain.usage_events import UsageEvent
-    from chalicelib.domain.waterfall import Charge
     from chalicelib.services.audit.findings import Findings
     from chalicelib.services.audit.look import Look
     from chalicelib.storage.catalogue import Catalogue
@@ -95,7 +95,8 @@ class EventChecks:
 
     def check(self, charge: Charge) -> None:
         """Check an event that was charged."""
-        self._check_identity(charge.event)
+        if charge.is_taken_event:
+            self._check_identity(charge.event)
         self._check_rate(charge)
 
     def _check_identity(self, event: UsageEvent) -> None:

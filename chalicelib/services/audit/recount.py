@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from decimal import Decimal
 
+    from chalicelib.domain.charges import Charge
     from chalicelib.domain.figures import Figures
     from chalicelib.domain.ledger import LedgerEntry
     from chalicelib.domain.periods import Period
-    from chalicelib.domain.waterfall import Charge
     from chalicelib.services.audit.findings import Findings
     from chalicelib.services.audit.look import Look
     from chalicelib.storage.heads import Head
@@ -46,9 +46,9 @@ class Recount:
         for charge in charges:
             parts = (charge.event.quantity, charge.billed, charge.free, charge.amount, charge.credits)
             totals = self._usage[charge.period, charge.event.resource]
-            totals[:] = [total + part for total, part in zip(totals, parts, strict=True)]
+            totals[:] = [total + charge.sign * part for total, part in zip(totals, parts, strict=True)]
             for payment in charge.payments:
-                self._left[payment.grant] -= payment.amount
+                self._left[payment.grant] -= charge.sign * payment.amount
 
     def compare(self, findings: Findings) -> None:
         """Compare with the head and with the invoices since the opening."""

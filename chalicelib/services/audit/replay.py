@@ -7,23 +7,28 @@ It goes on from each snapshot as it is recorded, so that what is wrong is told w
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
+from chalicelib.domain.charges import Charge, Role
 from chalicelib.domain.credit import Grant, GrantKind, Payment, replace_remaining
+from chalicelib.domain.due import rank_of
 from chalicelib.domain.figures import figures_of
 from chalicelib.domain.instants import format_instant
 from chalicelib.domain.ledger import EntryKind, book_grant, pool_balance
 from chalicelib.domain.money import ZERO, format_decimal
+from chalicelib.domain.peak_charges import apply_peak_charge, charge_peak
 from chalicelib.domain.state import ProductUsage
+from chalicelib.domain.storage_peak import peak_due_at
 from chalicelib.domain.waterfall import PricedEvent, charge_events, replay_charges
 from chalicelib.services.audit.events import name_event
 from chalicelib.services.audit.findings import Kind
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from decimal import Decimal
 
     from chalicelib.domain.commitments import Commitment
@@ -32,7 +37,6 @@ if TYPE_CHECKING:
     from chalicelib.domain.ledger import LedgerEntry, Settled
     from chalicelib.domain.products import Product
     from chalicelib.domain.state import AccountState
-    from chalicelib.domain.waterfall import Charge
     from chalicelib.services.audit.findings import Findings
     from chalicelib.services.audit.look import Look
     from chalicelib.storage.heads import Head
@@ -72,7 +76,10 @@ class Replay:
         if self._stops and self._stops[-1] == taking.version:
             self._stop(self._stops.pop(), taking)
         else:
-            self._charge(taking)
+            peaks, charges = _split(taking)
+            for peak in peaks:
+                self._charge_peak(peak)
+            self._charge(charges, taking.at)
 
     def finish(self) -> None:
         """Replay what came after the last taking, and compare with the head."""
@@ -81,11 +88,16 @@ class Replay:
         self._compare(self._look.head, "head")
 
     def _stop(self, version: int, taking: Taking | None) -> None:
-        """Replay a commit that was not of usage alone."""
+        """Replay a commit that was not of usage alone: what was due, peaks and entries, in its order."""
+        peaks, charges = _split(taking)
         for entry in self._entries[version]:
+            while peaks and self._is_due_before(peaks[0], entry):
+                self._charge_peak(peaks.pop(0))
             self._book(entry)
+        for peak in peaks:
+            self._charge_peak(peak)
         if taking is not None:
-            self._charge(taking)
+            self._charge(charges, taking.at)
         snapshot = self._snapshots.get(version)
         if snapshot is None:
             self._findings.add(Kind.SNAPSHOT, f"version {version}", "has ledger entries but no snapshot")
@@ -95,18 +107,48 @@ class Replay:
         self._before = snapshot
         self._state = snapshot.state
 
-    def _charge(self, taking: Taking) -> None:
-        priced = [PricedEvent(charge.event, charge.rate) for charge in taking.charges]
-        state, charges = charge_events(self._state, priced, self._products, taking.at)
-        if tuple(charges) == taking.charges:
+    def _is_due_before(self, peak: Charge, entry: LedgerEntry) -> bool:
+        due_at = peak_due_at(self._state.account.calendar, peak.period)
+        return (due_at, rank_of(peak)) < (entry.at, rank_of(entry))
+
+    def _charge_peak(self, charge: Charge) -> None:
+        """Replay the charge of a storage peak on its day."""
+        period, resource = charge.period, charge.event.resource
+        due_at = peak_due_at(self._state.account.calendar, period)
+        if resource in self._state.usage_of(period).peaks:
+            _, expected = charge_peak(self._state, period, resource, due_at)
+            self._compare_all([expected], [charge], due_at)
+        else:
+            self._findings.add(Kind.CHARGE, name_event(charge.event), "is charged as a peak and was no sample")
+        self._state = apply_peak_charge(self._state, self._possible(charge), self._products[resource].pool)
+
+    def _charge(self, recorded: Sequence[Charge], at: Instant) -> None:
+        priced = [PricedEvent(charge.event, charge.rate) for charge in recorded if charge.is_taken_event]
+        state, expected = charge_events(self._state, priced, self._products, at)
+        if expected == list(recorded):
             self._state = state
             return
-        recorded = sorted(taking.charges, key=lambda charge: charge.event.time)
-        for expected, charge in zip(charges, recorded, strict=True):
-            self._compare_charges(expected, charge, taking.at)
+        self._compare_all(expected, recorded, at)
+        possible = [self._possible(charge) for charge in recorded]
+        self._state = replay_charges(self._state, possible, self._products, at)
+
+    def _possible(self, charge: Charge) -> Charge:
+        """Return *charge* without what it says of grants that there are not."""
         known = {grant.id for grant in self._state.grants}
-        possible = [replace(one, payments=tuple(p for p in one.payments if p.grant in known)) for one in recorded]
-        self._state = replay_charges(self._state, possible, self._products, taking.at)
+        return replace(charge, payments=tuple(payment for payment in charge.payments if payment.grant in known))
+
+    def _compare_all(self, expected: Sequence[Charge], recorded: Sequence[Charge], at: Instant) -> None:
+        right = {(charge.event.identity, charge.role): charge for charge in expected}
+        for charge in recorded:
+            same = right.pop((charge.event.identity, charge.role), None)
+            if same is None:
+                what = charge.role.name.lower()
+                self._findings.add(Kind.CHARGE, name_event(charge.event), f"is recorded as a {what} and is none")
+            else:
+                self._compare_charges(same, charge, at)
+        for charge in right.values():
+            what = charge.role.name.lower()
+            self._findings.add(Kind.CHARGE, name_event(charge.event), f"is not recorded as the {what} that it is")
 
     def _compare_charges(self, expected: Charge, charge: Charge, at: Instant) -> None:
         if expected == charge:
@@ -204,6 +246,9 @@ class Replay:
                 if right != wrong:
                     detail = f"has {_text_of_usage(wrong)} and should have {_text_of_usage(right)}"
                     self._findings.add(Kind.SNAPSHOT, f"{name}: {period} {resource}", detail)
+            for resource in sorted({*expected.peaks, *found.peaks}):
+                if expected.peaks.get(resource) != found.peaks.get(resource):
+                    self._findings.add(Kind.SNAPSHOT, f"{name}: {period} {resource}", "has another storage peak")
             if expected.last_event_at != found.last_event_at:
                 self._findings.add(Kind.SNAPSHOT, f"{name}: {period}", "has another latest event than was recorded")
 
@@ -243,7 +288,7 @@ def expiry_of(entry: LedgerEntry, state: AccountState) -> Instant | None:
 def _without_names(figures: Figures) -> tuple[object, ...]:
     """Return what of figures does not go by the catalogue or the terms of commitments, which may change."""
     products = [
-        (row.resource, row.pool, row.quantity, row.billed, row.free_units, row.amount, row.credits)
+        (row.resource, row.pool, row.quantity, row.billed, row.free_units, row.amount, row.credits, row.peak)
         for row in figures.products
     ]
     return figures.period, figures.last_event_at, products, [replace(pool, commitment=None) for pool in figures.pools]
@@ -274,3 +319,10 @@ def _text_of_grant(grant: Grant) -> str:
     expires = "never" if grant.expires_at is None else f"at {format_instant(grant.expires_at)}"
     effective = format_instant(grant.effective_at)
     return f"{grant.kind.value} credit of {grant.pool} from {effective}, which expires {expires}"
+
+
+def _split(taking: Taking | None) -> tuple[list[Charge], list[Charge]]:
+    """Return the peaks that were due before a taking's own events, and the rest of its charges."""
+    charges = [] if taking is None else list(taking.charges)
+    peaks = list(takewhile(lambda charge: charge.role is Role.PEAK, charges))
+    return peaks, charges[len(peaks) :]
