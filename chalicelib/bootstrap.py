@@ -120,6 +120,7 @@ def build_services(  # noqa: PLR0913 - the parts that differ from one running sy
         (
             Job("expire-credit", JOB_INTERVAL, heads.due, carrying_out.expire),
             Job("recharge-commitments", JOB_INTERVAL, heads.due, carrying_out.recharge),
+            Job("compute-storage-peaks", JOB_INTERVAL, heads.due, carrying_out.charge_peaks),
             Job("issue-invoices", JOB_INTERVAL, heads.due, issuing.issue_due),
             Job("settle-payments", JOB_INTERVAL, settling.subjects, settling.settle),
             Job("sweep-outbox", JOB_INTERVAL, effects.subjects, effects.sweep),

@@ -10,7 +10,7 @@ from chalice.app import Blueprint, Response
 from chalicelib.api.calls import ANY_CONTENT, Call, answering, ok
 from chalicelib.api.parameters import page_of, read_cursor, read_instant, read_limit, read_period
 from chalicelib.domain.accounts import PaymentType
-from chalicelib.domain.figures import FreeUnitFigures, PoolFigures, ProductFigures, line_total
+from chalicelib.domain.figures import FreeUnitFigures, PeakFigures, PoolFigures, ProductFigures, line_total
 from chalicelib.domain.instants import format_instant
 from chalicelib.domain.money import exact, format_decimal, format_money
 from chalicelib.domain.periods import calendar
@@ -142,6 +142,7 @@ def _show_product(product: ProductFigures, pool: PoolFigures, currency: str) -> 
     is_shared = product.pool == SHARED_POOL
     balance = -product.to_be_invoiced if is_shared else pool.balance
     may_commit = not is_shared and product.commit_available
+    peak = {} if product.peak is None else {"peak": _show_peak(product.peak)}
     return {
         "resource": product.resource,
         "name": product.name,
@@ -156,7 +157,12 @@ def _show_product(product: ProductFigures, pool: PoolFigures, currency: str) -> 
         "balance": format_money(balance, currency),
         "included_in": SHARED_POOL if is_shared else None,
         **_show_committed_credit(pool, currency, is_available=may_commit),
+        **peak,
     }
+
+
+def _show_peak(peak: PeakFigures) -> dict[str, str]:
+    return {"on": peak.on.isoformat(), "quantity": format_decimal(peak.quantity)}
 
 
 def _show_committed_credit(pool: PoolFigures, currency: str, *, is_available: bool) -> dict[str, Any]:

@@ -24,8 +24,8 @@ from chalicelib.domain.state import AccountState
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from chalicelib.domain.charges import Charge
     from chalicelib.domain.instants import Instant
-    from chalicelib.domain.waterfall import Charge
 
 AUTO_RECHARGE_ACTOR = "schedule:auto-recharge"
 

@@ -73,6 +73,19 @@ class Payment(Struct, frozen=True):
     amount: Decimal
 
 
+def pay(amount: Decimal, remaining: Iterable[tuple[str, Decimal]]) -> tuple[Payment, ...]:
+    """Return who pays what of *amount*, one grant after the other as far as what is *remaining* of each goes."""
+    payments = []
+    for grant, left in remaining:
+        if not amount:
+            break
+        if left:
+            paid = min(amount, left)
+            payments.append(Payment(grant, paid))
+            amount = EXACT.subtract(amount, paid)
+    return tuple(payments)
+
+
 def total_credit(grants: Iterable[Grant], kind: GrantKind | None = None) -> Decimal:
     """Add up what is left of the grants, of one *kind* or of all."""
     total = ZERO

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from chalicelib.domain.state import AccountState, ProductUsage
+    from chalicelib.domain.storage_peak import Peak
 
 
 class FreeUnitFigures(Struct, frozen=True):
@@ -37,8 +38,19 @@ class FreeUnitFigures(Struct, frozen=True):
         return max(self.included - self.used, ZERO)
 
 
+class PeakFigures(Struct, frozen=True):
+    """The day of a storage peak in the account's zone, and its quantity."""
+
+    on: date
+    quantity: Decimal
+
+
 class ProductFigures(Struct, frozen=True):
-    """A product's row: its usage in the period; *free_units* is None where none are included."""
+    """
+    A product's row: its usage in the period.
+
+    *free_units* is None where none are included, *peak* where the product is not metered by daily peaks.
+    """
 
     resource: str
     name: str
@@ -51,6 +63,7 @@ class ProductFigures(Struct, frozen=True):
     free_units: FreeUnitFigures | None
     amount: Decimal
     credits: Decimal
+    peak: PeakFigures | None = None
 
     @property
     @exact
@@ -119,13 +132,14 @@ def figures_of(state: AccountState, period: Period, products: Mapping[str, Produ
         period=period,
         last_event_at=usage.last_event_at,
         products=tuple(
-            _product_figures(state, products[resource], usage.products[resource]) for resource in sorted(usage.products)
+            _product_figures(state, products[resource], usage.products[resource], usage.peaks.get(resource))
+            for resource in sorted(usage.products)
         ),
         pools=tuple(_pool_figures(state, pool, period, at) for pool in (SHARED_POOL, *own_pools)),
     )
 
 
-def _product_figures(state: AccountState, product: Product, usage: ProductUsage) -> ProductFigures:
+def _product_figures(state: AccountState, product: Product, usage: ProductUsage, peak: Peak | None) -> ProductFigures:
     included = state.account.included_units(product.resource)
     return ProductFigures(
         resource=product.resource,
@@ -139,7 +153,13 @@ def _product_figures(state: AccountState, product: Product, usage: ProductUsage)
         free_units=FreeUnitFigures(included, usage.free) if included or usage.free else None,
         amount=usage.amount,
         credits=usage.credits,
+        peak=None if peak is None else _peak_figures(state, peak),
     )
+
+
+def _peak_figures(state: AccountState, peak: Peak) -> PeakFigures:
+    event = peak.charge.event
+    return PeakFigures(state.account.calendar.date_of(event.time), event.quantity)
 
 
 def _pool_figures(state: AccountState, pool: str, period: Period, at: Instant) -> PoolFigures:

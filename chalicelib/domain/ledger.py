@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,7 +15,10 @@ from chalicelib.domain.instants import Instant
 from chalicelib.domain.money import ZERO, exact
 from chalicelib.domain.periods import Period
 from chalicelib.domain.products import SHARED_POOL
-from chalicelib.domain.state import AccountState, PeriodUsage
+
+
+if TYPE_CHECKING:
+    from chalicelib.domain.state import AccountState
 
 
 class EntryKind(Enum):
@@ -90,6 +94,7 @@ def book_grant(state: AccountState, grant: Grant) -> tuple[AccountState, tuple[S
     usage = state.usage_of(period)
     products = dict(usage.products)
     remaining = grant.remaining
+    peaks = dict(usage.peaks)
     settled = []
     for resource, product in usage.of_pool(grant.pool):
         paid = min(remaining, product.to_be_invoiced)
@@ -97,8 +102,10 @@ def book_grant(state: AccountState, grant: Grant) -> tuple[AccountState, tuple[S
             products[resource] = replace(product, credits=product.credits + paid)
             settled.append(Settled(resource, paid))
             remaining -= paid
+            if resource in peaks:
+                peaks[resource] = peaks[resource].paid_later(grant, paid)
     if settled:
-        state = state.with_usage(period, PeriodUsage(products, usage.last_event_at))
+        state = state.with_usage(period, replace(usage, products=products, peaks=peaks))
     if remaining:
         state = replace(state, grants=(*state.grants, replace(grant, remaining=remaining)))
     warnings = state.warnings.rearmed() if grant.pool == SHARED_POOL else state.warnings

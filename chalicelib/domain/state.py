@@ -16,6 +16,7 @@ from chalicelib.domain.instants import Instant
 from chalicelib.domain.low_credit import NO_WARNINGS, Warnings
 from chalicelib.domain.money import EXACT, ZERO
 from chalicelib.domain.periods import Period
+from chalicelib.domain.storage_peak import Peak
 
 
 class ProductUsage(Struct, frozen=True):
@@ -40,10 +41,15 @@ class ProductUsage(Struct, frozen=True):
 
 
 class PeriodUsage(Struct, frozen=True):
-    """The usage of a period by resource, and the latest time of an event in it."""
+    """
+    The usage of a period by resource, and the latest time of an event in it.
+
+    *peaks* holds the highest samples of the period's window, by resource.
+    """
 
     products: Mapping[str, ProductUsage] = {}
     last_event_at: Instant | None = None
+    peaks: Mapping[str, Peak] = {}
 
     def of_pool(self, pool: str) -> Iterator[tuple[str, ProductUsage]]:
         """Yield the products that *pool* pays for, in the order of their resource codes."""

@@ -6,25 +6,28 @@ Always, per product: billed = free + charged units, and amount = credits + to be
 
 from __future__ import annotations
 
-from decimal import Decimal
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.domain.credit import Payment, paying_grants, replace_remaining
-from chalicelib.domain.money import EXACT, ZERO, divide, exact
-from chalicelib.domain.periods import Period
-from chalicelib.domain.rate_card import Rate
-from chalicelib.domain.state import AccountState, PeriodUsage, ProductUsage
-from chalicelib.domain.usage_events import UsageEvent
+from chalicelib.domain.charges import Charge, Role, billed_units, price
+from chalicelib.domain.credit import Payment, pay, paying_grants, replace_remaining
+from chalicelib.domain.money import ZERO, exact
+from chalicelib.domain.peak_charges import apply_peak_charge, take_sample
+from chalicelib.domain.products import Meter
+from chalicelib.domain.state import AccountState, ProductUsage
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from decimal import Decimal
 
     from chalicelib.domain.instants import Instant
+    from chalicelib.domain.periods import Period
     from chalicelib.domain.products import Product
+    from chalicelib.domain.rate_card import Rate
+    from chalicelib.domain.usage_events import UsageEvent
 
 
 class PricedEvent(NamedTuple):
@@ -34,58 +37,48 @@ class PricedEvent(NamedTuple):
     rate: Rate
 
 
-class Charge(Struct, frozen=True, gc=False):
-    """How one event was charged: in which period, by which rate, and who paid what."""
-
-    event: UsageEvent
-    period: Period
-    is_late: bool
-    rate: Rate
-    billed: Decimal
-    free: Decimal
-    amount: Decimal
-    payments: tuple[Payment, ...]
-
-    @property
-    @exact
-    def credits(self) -> Decimal:
-        """Add up what credit paid."""
-        return sum((payment.amount for payment in self.payments), ZERO)
-
-
-def price(rate: Rate, billed: Decimal, free: Decimal) -> Decimal:
-    """Return what *billed* units cost of which *free* are free: half-up to 12 decimals where it is endless."""
-    if free == billed:
-        return ZERO
-    charged = EXACT.subtract(billed, free)
-    return divide(EXACT.multiply(rate.price_per_increment, charged), rate.increment)
-
-
-def billed_units(quantity: Decimal, increment: Decimal) -> Decimal:
-    """Round *quantity* up to whole increments."""
-    whole, rest = divmod(quantity, increment)
-    return (whole + 1 if rest else whole) * increment
-
-
 @exact
 def charge_events(
     state: AccountState, priced: Iterable[PricedEvent], products: Mapping[str, Product], at: Instant
 ) -> tuple[AccountState, list[Charge]]:
-    """Take *priced* events at the instant *at*, in the order of their times, and return how each was charged."""
-    till = _Till(state, products, at)
-    charges = [till.charge(event, rate) for event, rate in sorted(priced, key=lambda item: item.event.time)]
-    return till.close(), charges
+    """
+    Take *priced* events at the instant *at*, in the order of their times, and return how each was charged.
+
+    A sample of a daily peak that comes when the month's peak is charged already may bring further charges with it.
+    """
+    in_order = sorted(priced, key=lambda item: item.event.time)
+    charges: list[Charge] = []
+    for meter, group in groupby(in_order, lambda item: products[item.event.resource].meter):
+        if meter is Meter.DAILY_PEAK:
+            for event, rate in group:
+                state, taken = take_sample(state, event, rate, products[event.resource].pool, at)
+                charges += taken
+        else:
+            till = _Till(state, products, at)
+            charges += [till.charge(event, rate) for event, rate in group]
+            state = till.close()
+    return state, charges
 
 
 @exact
 def replay_charges(
     state: AccountState, charges: Iterable[Charge], products: Mapping[str, Product], at: Instant
 ) -> AccountState:
-    """Return *state* once *charges*, made long ago and not rated again, have been taken up to the instant *at*."""
-    till = _Till(state, products, at)
-    for charge in charges:
-        till.record(charge)
-    return till.close()
+    """
+    Return *state* once *charges*, in the order in which they were made, have been taken up to the instant *at*.
+
+    Nothing is rated again.
+    """
+    for is_event, group in groupby(charges, lambda charge: charge.role is Role.EVENT):
+        if is_event:
+            till = _Till(state, products, at)
+            for charge in group:
+                till.record(charge)
+            state = till.close()
+        else:
+            for charge in group:
+                state = apply_peak_charge(state, charge, products[charge.event.resource].pool)
+    return replace(state, at=at)
 
 
 class _Tally:
@@ -155,7 +148,8 @@ class _Till:
             before = self._state.usage_of(period)
             products = periods.setdefault(period, before).products
             last_event_at = max(self._last_event_at[period], before.last_event_at or self._last_event_at[period])
-            periods[period] = PeriodUsage({**products, resource: tally.usage()}, last_event_at)
+            usage = {**products, resource: tally.usage()}
+            periods[period] = replace(before, products=usage, last_event_at=last_event_at)
         grants = replace_remaining(self._state.grants, self._remaining)
         return replace(self._state, at=self._at, periods=periods, grants=grants, is_used=True)
 
@@ -170,17 +164,8 @@ class _Till:
         return tally
 
     def _payments(self, amount: Decimal, period: Period, pool: str) -> tuple[Payment, ...]:
-        payments = []
-        for grant in self._paying_grants(period, pool):
-            remaining = self._remaining[grant]
-            if not remaining:
-                continue
-            paid = min(amount, remaining)
-            payments.append(Payment(grant, paid))
-            amount -= paid
-            if not amount:
-                break
-        return tuple(payments)
+        grants = self._paying_grants(period, pool)
+        return pay(amount, ((grant, self._remaining[grant]) for grant in grants))
 
     def _paying_grants(self, period: Period, pool: str) -> list[str]:
         grants = self._paying.get((period, pool))

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from decimal import Decimal
 
+    from chalicelib.domain.charges import Charge
     from chalicelib.domain.figures import Figures
     from chalicelib.domain.invoice import Invoice
     from chalicelib.domain.ledger import LedgerEntry
     from chalicelib.domain.periods import Period
     from chalicelib.domain.usage_events import Identity
-    from chalicelib.domain.waterfall import Charge
     from chalicelib.storage.accounts import Accounts
     from chalicelib.storage.catalogue import Catalogue
     from chalicelib.storage.heads import Head

@@ -1,19 +1,26 @@
-"""Recording recharges and expiries in time; what is due counts for readers and writers whether or not this has run."""
+"""Doing in time what falls due by itself; it counts for readers and writers whether or not this has run."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chalicelib.domain.ledger import EntryKind
+from chalicelib.domain.charges import Charge
+from chalicelib.domain.due import Rank, rank_of
+from chalicelib.domain.storage_peak import peak_due_at
 from chalicelib.services.changes import Changes, Decision, Situation, new_nonce
 
 
 if TYPE_CHECKING:
+    from chalicelib.domain.due import Done
     from chalicelib.domain.instants import Instant
 
 
 class CarryingOutDue:
-    """Makes the recharges and takes away the expired credit of accounts, each once and with its own date."""
+    """
+    Takes expired credit away, makes recharges and charges storage peaks, each once and with its own date.
+
+    What falls due together has an order, so it is done together: by the job of what comes last in it.
+    """
 
     def __init__(self, changes: Changes) -> None:
         """Carry out through *changes*, which do what is due before every decision."""
@@ -23,12 +30,10 @@ class CarryingOutDue:
         """
         Record the expiries of an account due at or before *until*, and count them.
 
-        Where a recharge is due, too, all is left to it: the two have an order.
-
         Raises:
             BusyError: where the account is too busy.
         """
-        return self._carry_out(account, EntryKind.EXPIRY, until)
+        return self._carry_out(account, Rank.EXPIRY, until)
 
     def recharge(self, account: str, until: Instant) -> int:
         """
@@ -37,12 +42,27 @@ class CarryingOutDue:
         Raises:
             BusyError: where the account is too busy.
         """
-        return self._carry_out(account, EntryKind.RECHARGE, until)
+        return self._carry_out(account, Rank.RECHARGE, until)
 
-    def _carry_out(self, account: str, kind: EntryKind, until: Instant) -> int:
+    def charge_peaks(self, account: str, until: Instant) -> int:
+        """
+        Charge the storage peaks of an account due at or before *until*, and count them.
+
+        Raises:
+            BusyError: where the account is too busy.
+        """
+        return self._carry_out(account, Rank.STORAGE_PEAK, until)
+
+    def _carry_out(self, account: str, rank: Rank, until: Instant) -> int:
         def decide(situation: Situation) -> Decision[int]:
-            kinds = [entry.kind for entry in situation.carried_out if entry.at <= until]
-            due = kinds.count(kind) if kind is EntryKind.RECHARGE or EntryKind.RECHARGE not in kinds else 0
+            ranks = [rank_of(done) for done in situation.carried_out if _due_at(situation, done) <= until]
+            due = ranks.count(rank) if max(ranks, default=rank) == rank else 0
             return Decision(due, situation.state if due else None)
 
         return self._changes.apply(account, new_nonce(), decide) or 0
+
+
+def _due_at(situation: Situation, done: Done) -> Instant:
+    if isinstance(done, Charge):
+        return peak_due_at(situation.state.account.calendar, done.period)
+    return done.at

@@ -19,13 +19,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 from ulid import ULID
 
+from chalicelib.domain.charges import Charge
 from chalicelib.domain.consequences import draw_consequences
-from chalicelib.domain.due import carry_out_due
+from chalicelib.domain.due import Done, carry_out_due
 from chalicelib.domain.instants import SECOND, Instant
 from chalicelib.domain.ledger import LedgerEntry
 from chalicelib.domain.notifications import Notification
 from chalicelib.domain.state import AccountState
-from chalicelib.domain.waterfall import Charge
 from chalicelib.services.errors import BusyError
 from chalicelib.storage.accounts import Accounts, Commit, LostRaceError
 from chalicelib.storage.heads import Head, Turn
@@ -71,7 +71,7 @@ class Situation(Struct, frozen=True):
     head: Head
     state: AccountState
     at: Instant
-    carried_out: tuple[LedgerEntry, ...] = ()
+    carried_out: tuple[Done, ...] = ()
 
 
 class Decision(Struct, Generic[R], frozen=True):
@@ -192,8 +192,10 @@ class Changes:
         """Commit *decision* with all that follows from it, and return the effects to carry out."""
         account = situation.state.account.id
         after = replace(decision.state or situation.state, at=situation.at)
-        entries = (*situation.carried_out, *decision.entries)
-        follows = draw_consequences(situation.state, after, decision.charges, entries, payment_id=str(ULID()))
+        due = situation.carried_out
+        entries = (*(done for done in due if isinstance(done, LedgerEntry)), *decision.entries)
+        charges = (*(done for done in due if isinstance(done, Charge)), *decision.charges)
+        follows = draw_consequences(situation.head.state, after, charges, entries, payment_id=str(ULID()))
         puts = list(decision.puts)
         effects = []
         notifications = (*follows.notifications, *decision.notifications)
@@ -203,7 +205,7 @@ class Changes:
             payment = None if follows.payment is None else follows.payment.id
             effects = [Effects(str(ULID()), account, situation.at, notifications, payment)]
             puts.append(put_effects(effects[0]))
-        commit = Commit(follows.state, nonce, decision.charges, entries, tuple(puts))
+        commit = Commit(follows.state, nonce, charges, entries, tuple(puts))
         self._accounts.commit(situation.head, commit)
         return effects
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from chalicelib.domain.due import carry_out_due
+from chalicelib.domain.ledger import LedgerEntry
 from chalicelib.domain.products import SHARED_POOL
 from chalicelib.domain.recharge import delete_commitment, put_commitment
 from chalicelib.services.changes import Changes, Decision, Situation, new_nonce
@@ -43,7 +44,8 @@ class Committing:
             marks = self._check_pool(pool)
             _check_end(situation, pool, terms)
             state, raised = put_commitment(situation.state, pool, terms, at, actor)
-            state, recharged = carry_out_due(state, at, at)
+            state, done = carry_out_due(state, at, at)
+            recharged = tuple(entry for entry in done if isinstance(entry, LedgerEntry))
             commitment = state.commitment(pool)
             assert commitment is not None  # noqa: S101 - it was put a moment ago
             used = replace(state, is_used=True)

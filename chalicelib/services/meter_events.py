@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.domain.products import Meter
 from chalicelib.domain.rate_card import RateTable, Revision, Versions
 from chalicelib.domain.usage_events import AGE_MAX, AHEAD_MAX, Identity, UsageEvent, kept_number
 from chalicelib.domain.waterfall import PricedEvent, charge_events
@@ -180,8 +179,7 @@ class _Jury:
         self.fresh: list[PricedEvent] = []
 
     def judge(self, event: UsageEvent) -> Verdict:
-        product = self._products.get(event.resource)
-        if product is None:
+        if event.resource not in self._products:
             return rejected("unknown_resource", f"there is no product {event.resource[:64]!r}")
         out_of_time = _judge_time(event, self._arrived_at)
         if out_of_time is not None:
@@ -189,7 +187,7 @@ class _Jury:
         identity = event.identity
         before = self._taken_before.get(identity)
         if before is None:
-            return self._judge_rate(event, product)
+            return self._judge_rate(event)
         if not event.agrees_with(before):
             return rejected("conflict", "another event with the same source, id and time was taken before")
         if identity in self._own:
@@ -197,9 +195,7 @@ class _Jury:
             return ACCEPTED
         return DUPLICATE
 
-    def _judge_rate(self, event: UsageEvent, product: ProductEntry) -> Verdict:
-        if product.product.meter is not Meter.SUM:
-            return rejected("no_rate", "samples of daily peaks cannot be taken yet")
+    def _judge_rate(self, event: UsageEvent) -> Verdict:
         table = self._rates.table(event.time)
         rate = None if table is None else table.match(event)
         if table is None or rate is None:

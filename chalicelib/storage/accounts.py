@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from chalicelib.domain.charges import Charge
 from chalicelib.domain.ledger import LedgerEntry
 from chalicelib.domain.state import AccountState
-from chalicelib.domain.waterfall import Charge
 from chalicelib.storage import keys
 from chalicelib.storage.heads import Head, Turn, decode_head, encode_head
 from chalicelib.storage.items import (

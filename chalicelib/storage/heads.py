@@ -25,6 +25,8 @@ The item's plain attributes are its version and its place in the index of due wo
     10 auto recharge  nil where never configured, else [enabled, [threshold, amount, monthly limit or nil] or nil,
                     failures, retry at or nil, [payment, amount, month] in flight or nil, month or nil, spent in it]
     11 warnings     nil where there never were any, else [times re-armed, month or nil, [[level, dismissed], ...]]
+    12 peaks        nil where there are none, else [takings, [[own pool, [grant, ...] that paid], ...]]: the charge of
+                    each period's and product's highest sample in the format of takings, not deflated
 
 Elements from 9 on were added one after the other: a head written before one was added has none of it.
 
@@ -50,6 +52,7 @@ from chalicelib.domain.low_credit import NO_WARNINGS, RaisedWarning, Warnings
 from chalicelib.domain.periods import Period
 from chalicelib.domain.products import SHARED_POOL
 from chalicelib.domain.state import AccountState, PeriodUsage, ProductUsage
+from chalicelib.domain.storage_peak import Peak
 from chalicelib.storage import keys
 from chalicelib.storage.items import Item
 from chalicelib.storage.takings import (
@@ -70,7 +73,7 @@ _DICTIONARY: Final = (
     b"screen_recording_storagevirtual_agentnumbermessagetranscriptioncallcontact_center_services"
     b"America/New_YorkEurope/LisbonEurope/LondonEtc/UTCGBPUSDEURtok_standard"
 )
-_NOTHING_ADDED: Final[list[Any]] = [[], None, None]
+_NOTHING_ADDED: Final[list[Any]] = [[], None, None, None]
 """What the elements from 9 on are in a head that has none of them."""
 
 _PAYMENT_TYPES: Final = tuple(PaymentType)
@@ -160,12 +163,13 @@ def _pack(head: Head) -> list[object]:
         [_pack_commitment(commitment) for commitment in state.commitments],
         _pack_auto_recharge(state.auto_recharge),
         _pack_warnings(state.warnings),
+        _pack_peaks(state),
     ]
 
 
 def _unpack(account_id: str, version: int, packed: list[Any]) -> Head:
     account, at, invoiced, is_used, periods, grants, pages, tail, turn, *added = packed
-    commitments, auto_recharge, warnings = [*added, *_NOTHING_ADDED[len(added) :]]
+    commitments, auto_recharge, warnings, peaks = [*added, *_NOTHING_ADDED[len(added) :]]
     state = AccountState(
         account=_unpack_account(account_id, account),
         at=at,
@@ -178,7 +182,7 @@ def _unpack(account_id: str, version: int, packed: list[Any]) -> Head:
         warnings=_unpack_warnings(warnings),
     )
     return Head(
-        state=state,
+        state=_with_peaks(state, peaks),
         version=version,
         pages=tuple(_unpack_page(*page) for page in pages),
         tail=decode_takings(tail, account_id, deflated=False) if tail else (),
@@ -372,6 +376,28 @@ def _unpack_warnings(packed: list[Any] | None) -> Warnings:
     return Warnings(
         armed, None if month is None else Period.from_ordinal(month), tuple(RaisedWarning(*one) for one in raised)
     )
+
+
+def _pack_peaks(state: AccountState) -> list[object] | None:
+    peaks = [usage.peaks[resource] for _, usage in sorted(state.periods.items()) for resource in sorted(usage.peaks)]
+    if not peaks:
+        return None
+    charges = Taking(b"", 0, 0, tuple(peak.charge for peak in peaks))
+    paid_by = [[peak.pool != SHARED_POOL, [_pack_grant(grant) for grant in peak.paid_by]] for peak in peaks]
+    return [encode_takings([charges], deflate=False), paid_by]
+
+
+def _with_peaks(state: AccountState, packed: list[Any] | None) -> AccountState:
+    if packed is None:
+        return state
+    (taking,) = decode_takings(packed[0], state.account.id, deflated=False)
+    for charge, (has_own_pool, paid_by) in zip(taking.charges, packed[1], strict=True):
+        resource = charge.event.resource
+        grants = tuple(_unpack_grant(*grant) for grant in paid_by)
+        usage = state.usage_of(charge.period)
+        peaks = {**usage.peaks, resource: Peak(charge, resource if has_own_pool else SHARED_POOL, grants)}
+        state = state.with_usage(charge.period, msgspec.structs.replace(usage, peaks=peaks))
+    return state
 
 
 def _pack_page(page: PageName) -> list[object]:

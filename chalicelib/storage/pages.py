@@ -31,8 +31,8 @@ from chalicelib.storage.takings import Taking, decode_takings, encode_takings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from chalicelib.domain.charges import Charge
     from chalicelib.domain.periods import Period
-    from chalicelib.domain.waterfall import Charge
 
 
 SMALL_PAGE: Final = 48
@@ -170,7 +170,7 @@ class Lookup:
         for taking in (*(taking for name in names for taking in self._pages[name]), *head.tail):
             for charge in taking.charges:
                 identity = charge.event.identity
-                if identity in wanted:
+                if identity in wanted and charge.is_taken_event:
                     found[identity] = Recorded(charge.event, taking.nonce)
         return found
 

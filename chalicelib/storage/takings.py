@@ -20,14 +20,16 @@ The columns, in order:
     7  numbers       leading digits of each event's number, nil where it has none
     8  rates         [[card, effective date as ordinal day, revision, row, price, increment], ...]
     9  shapes        [[source, resource, direction, resolution, country code, category, type,
-                     period as months since year 0, late, place in column 8, from 0], ...]
+                     period as months since year 0, role, place in column 8, from 0], ...]; the role is false
+                     for an event, true for a late one, 2 for a sample, 3 for a late one, 4 for a peak, 5 for a
+                     reversal
     10 shape         of each event: its place in column 9, from 0
     11 free          of each event: false for none, true for all billed units, else the units
     12 grants        the different grants that paid
     13 payments      of each event: 0 where no credit paid, the place in column 12, from 1, of the one grant
                      that paid all, else [[place, amount], ...]
 
-Billed units and the amount follow from quantity, free units and rate.
+Billed units and the amount follow from quantity, free units and rate; those of a sample are zero.
 """
 
 from __future__ import annotations
@@ -44,13 +46,13 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from chalicelib.domain.charges import Charge, Role, billed_units, price
 from chalicelib.domain.credit import Payment
 from chalicelib.domain.instants import Instant
 from chalicelib.domain.money import ZERO, exact, format_decimal
 from chalicelib.domain.periods import Period
 from chalicelib.domain.rate_card import Rate, Revision
 from chalicelib.domain.usage_events import UsageEvent
-from chalicelib.domain.waterfall import Charge, billed_units, price
 
 
 FORMAT: Final = 1
@@ -61,6 +63,15 @@ _UUID_BYTES: Final = 16
 _TIME_UNITS: Final = (1_000_000, 1_000, 1)
 _RAW_DEFLATE: Final = -15
 _INTEGER_CHARACTERS_MAX: Final = 18
+
+_ROLES: Final = (
+    (Role.EVENT, False),
+    (Role.EVENT, True),
+    (Role.SAMPLE, False),
+    (Role.SAMPLE, True),
+    (Role.PEAK, False),
+    (Role.REVERSAL, False),
+)
 
 T = TypeVar("T", bound=Hashable)
 
@@ -177,7 +188,7 @@ def _shape(charge: Charge, rates: _Places[Rate]) -> tuple[object, ...]:
         event.category,
         event.type,
         charge.period.ordinal,
-        charge.is_late,
+        _ROLES.index((charge.role, charge.is_late)) if charge.role is not Role.EVENT else charge.is_late,
         rates.of(charge.rate),
     )
 
@@ -263,7 +274,7 @@ class _Columns:
         )
         for delta, name, interaction, quantity, number, shape, free, payments in rows:
             step += delta
-            source, resource, direction, resolution, country, category, kind, period, is_late, rate = columns[9][shape]
+            source, resource, direction, resolution, country, category, kind, period, role, rate = columns[9][shape]
             event = UsageEvent(
                 self._account,
                 source,
@@ -279,22 +290,25 @@ class _Columns:
                 kind,
                 self._interactions[interaction],
             )
-            charges.append(self._charge(event, Period.from_ordinal(period), is_late, self._rates[rate], free, payments))
+            charges.append(self._charge(event, Period.from_ordinal(period), role, self._rates[rate], free, payments))
         return charges
 
     def _charge(  # noqa: PLR0913 - the columns of one event
         self,
         event: UsageEvent,
         period: Period,
-        is_late: bool,  # noqa: FBT001 - a column
+        place: int,
         rate: Rate,
         free: bool | int | str,  # noqa: FBT001 - a column
         payments: int | list[tuple[int, int | str]],
     ) -> Charge:
+        role, is_late = _ROLES[place]
+        if role is Role.SAMPLE:
+            return Charge(event, period, is_late, rate, ZERO, ZERO, ZERO, (), role)
         billed = billed_units(event.quantity, rate.increment)
         free_units = (billed if free else ZERO) if isinstance(free, bool) else unpack_decimal(free)
         amount = price(rate, billed, free_units)
-        return Charge(event, period, is_late, rate, billed, free_units, amount, self._payments(payments, amount))
+        return Charge(event, period, is_late, rate, billed, free_units, amount, self._payments(payments, amount), role)
 
     def _payments(self, packed: int | list[tuple[int, int | str]], amount: Decimal) -> tuple[Payment, ...]:
         if isinstance(packed, int):
