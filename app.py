@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from chalicelib.api import (
     accounts,
     commitments,
@@ -17,6 +19,12 @@ from chalicelib.api import (
 )
 from chalicelib.api.application import Application
 from chalicelib.bootstrap import connect
+from chalicelib.events import schedules, work_queue
+from chalicelib.events.schedules import EVERY_QUARTER_OF_AN_HOUR
+
+
+if TYPE_CHECKING:
+    from chalice.app import CloudWatchEvent, SQSEvent
 
 
 app = Application("usage-tab", connect)
@@ -32,3 +40,45 @@ app.register_blueprint(purchases.routes)  # POST …/credits/purchases, GET …/
 app.register_blueprint(webhooks.routes)  # POST /v1/webhooks/stripe
 app.register_blueprint(jobs.routes)  # GET /v1/jobs, POST /v1/jobs/{job}/runs, GET, PUT /v1/test-clock
 app.register_blueprint(console.routes)  # GET /, /console/{name}, /health
+
+
+@app.schedule(EVERY_QUARTER_OF_AN_HOUR)
+def expire_credit(event: CloudWatchEvent) -> dict[str, Any]:  # noqa: ARG001 - every run does what is due by now
+    """Take away credit that has expired."""
+    return schedules.run_job(app.services, "expire-credit")
+
+
+@app.schedule(EVERY_QUARTER_OF_AN_HOUR)
+def recharge_commitments(event: CloudWatchEvent) -> dict[str, Any]:  # noqa: ARG001 - as above
+    """Recharge committed credit on its days."""
+    return schedules.run_job(app.services, "recharge-commitments")
+
+
+@app.schedule(EVERY_QUARTER_OF_AN_HOUR)
+def compute_storage_peaks(event: CloudWatchEvent) -> dict[str, Any]:  # noqa: ARG001 - as above
+    """Charge storage peaks on the 28th."""
+    return schedules.run_job(app.services, "compute-storage-peaks")
+
+
+@app.schedule(EVERY_QUARTER_OF_AN_HOUR)
+def issue_invoices(event: CloudWatchEvent) -> dict[str, Any]:  # noqa: ARG001 - as above
+    """Issue invoices and start the new month."""
+    return schedules.run_job(app.services, "issue-invoices")
+
+
+@app.schedule(EVERY_QUARTER_OF_AN_HOUR)
+def settle_payments(event: CloudWatchEvent) -> dict[str, Any]:  # noqa: ARG001 - as above
+    """Settle payments whose outcome is not known, and try auto recharge again."""
+    return schedules.run_job(app.services, "settle-payments")
+
+
+@app.schedule(EVERY_QUARTER_OF_AN_HOUR)
+def sweep_outbox(event: CloudWatchEvent) -> dict[str, Any]:  # noqa: ARG001 - as above
+    """Carry out effects that the stream has missed."""
+    return schedules.run_job(app.services, "sweep-outbox")
+
+
+@app.on_sqs_message(queue="usage-tab-work", batch_size=10)
+def do_work(event: SQSEvent) -> dict[str, Any]:
+    """Do what jobs have handed over."""
+    return work_queue.do_work(app.services, event.to_dict())

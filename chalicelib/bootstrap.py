@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chalicelib.bus.event_bus import EventBus
+    from chalicelib.bus.work_queue import WorkQueue
     from chalicelib.payments.gateway import Gateway
     from chalicelib.storage.items import ItemStore
 
@@ -80,6 +81,18 @@ def open_event_bus(settings: Settings) -> EventBus:
     return EventBridgeBus(get_session().create_client("events", region_name=settings.region), settings.event_bus)
 
 
+def open_work_queue(settings: Settings) -> WorkQueue | None:
+    """Return the queue that *settings* name, None where they name none."""
+    if settings.work_queue is None:
+        return None
+    from botocore.session import get_session  # noqa: PLC0415 - only where it is used
+
+    from chalicelib.bus.sqs import SqsWorkQueue  # noqa: PLC0415 - as above
+
+    client = get_session().create_client("sqs", region_name=settings.region)
+    return SqsWorkQueue(client, settings.work_queue, settings.dead_letters or "")
+
+
 def build_services(  # noqa: PLR0913 - the parts that differ from one running system to another
     settings: Settings,
     store: ItemStore,
@@ -88,6 +101,7 @@ def build_services(  # noqa: PLR0913 - the parts that differ from one running sy
     clock: Clock | None = None,
     gateway: Gateway | None = None,
     bus: EventBus | None = None,
+    work_queue: WorkQueue | None = None,
     *,
     has_stream: bool = False,
 ) -> Services:
@@ -129,6 +143,7 @@ def build_services(  # noqa: PLR0913 - the parts that differ from one running sy
         Heartbeats(store),
         clock,
         real_clock,
+        work_queue,
     )
     return Services(
         store=store,
@@ -148,6 +163,7 @@ def build_services(  # noqa: PLR0913 - the parts that differ from one running sy
         past_balances=ShowingPastBalances(heads, pages, catalogue, clock),
         warnings=DismissingWarnings(changes),
         jobs=jobs,
+        work_queue=work_queue,
         auditing=Auditing(heads, pages, records, catalogue),
         test_clock=None if stored_clock is None else MovingTestClock(stored_clock, jobs),
     )
@@ -156,5 +172,6 @@ def build_services(  # noqa: PLR0913 - the parts that differ from one running sy
 def connect() -> tuple[Services, TokenVerifier]:
     """Wire the services as the environment says, for a deployed function."""
     settings = Settings.from_environment()
-    services = build_services(settings, open_store(settings), has_stream=True)
+    queue = open_work_queue(settings)
+    services = build_services(settings, open_store(settings), work_queue=queue, has_stream=True)
     return services, TokenVerifier.from_settings(settings)

@@ -161,6 +161,8 @@ def job(name: str, at: Instant | None, store: str) -> None:
         except RefusedError as error:
             raise click.ClickException(error.detail) from error
     _say(f"{run.job}: {run.done} done, {run.failed} failed, {run.left} left")
+    for failure in run.failures:
+        _say(f"failed: {failure.subject}: {failure.reason}")
     sys.exit(1 if run.failed else 0)
 
 

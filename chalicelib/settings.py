@@ -38,7 +38,8 @@ class Settings:
     The settings of one running service.
 
     *store* is the URL of a DynamoDB endpoint, None for AWS's own; *event_bus* is the name of an EventBridge bus, None
-    for the log; *retention_months* is how long usage is kept.
+    for the log; *work_queue* and *dead_letters* are the URLs of SQS queues, None where jobs do all by themselves;
+    *retention_months* is how long usage is kept.
     """
 
     store: str | None = None
@@ -54,6 +55,8 @@ class Settings:
     stripe_api_key: str | None = field(default=None, repr=False)
     stripe_webhook_secret: str | None = field(default=None, repr=False)
     event_bus: str | None = None
+    work_queue: str | None = None
+    dead_letters: str | None = None
     test_clock: bool = False
     retention_months: int = 25
     log_level: str = "INFO"
@@ -87,6 +90,8 @@ class Settings:
             stripe_api_key=source.text("STRIPE_API_KEY"),
             stripe_webhook_secret=source.text("STRIPE_WEBHOOK_SECRET"),
             event_bus=source.text("EVENT_BUS"),
+            work_queue=source.url("WORK_QUEUE", secure=False),
+            dead_letters=source.url("DEAD_LETTERS", secure=False),
             test_clock=source.flag("TEST_CLOCK", default=cls.test_clock),
             retention_months=source.whole_number(
                 "RETENTION_MONTHS", RETENTION_MONTHS_MIN, RETENTION_MONTHS_MAX, cls.retention_months

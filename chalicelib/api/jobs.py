@@ -16,6 +16,7 @@ from chalicelib.services.errors import RefusedError
 if TYPE_CHECKING:
     from chalicelib.services.move_test_clock import MovingTestClock
     from chalicelib.services.run_jobs import JobRun, JobState
+    from chalicelib.storage.operations import Failure
 
 
 routes = Blueprint(__name__)
@@ -77,13 +78,19 @@ def _test_clock(call: Call) -> MovingTestClock:
 
 
 def _show_run(run: JobRun) -> dict[str, Any]:
+    failures = {"failures": _show_failures(run.failures)} if run.failures else {}
     return {
         "job": run.job,
         "at": format_instant(run.at),
         "done": run.done,
         "failed": run.failed,
         "left": run.left,
+        **failures,
     }
+
+
+def _show_failures(failures: tuple[Failure, ...]) -> list[dict[str, str]]:
+    return [{"subject": failure.subject, "reason": failure.reason} for failure in failures]
 
 
 def _show_state(state: JobState) -> dict[str, Any]:
@@ -99,6 +106,7 @@ def _show_state(state: JobState) -> dict[str, Any]:
             "done": last.done,
             "failed": last.failed,
             "left": last.left,
+            "failures": _show_failures(last.failures),
         },
         "next_run_at": format_instant(state.next_run_at),
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 
 if TYPE_CHECKING:
+    from chalicelib.bus.work_queue import WorkQueue
     from chalicelib.services.audit import Auditing
     from chalicelib.services.buy_credit import BuyingCredit
     from chalicelib.services.carry_out_effects import CarryingOutEffects
@@ -30,7 +31,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Services:
-    """The services; *test_clock* is None where time is real, *webhooks* where the gateway sends none."""
+    """
+    The services.
+
+    *test_clock* is None where time is real, *webhooks* where the gateway sends none,
+    *work_queue* where jobs do all by themselves.
+    """
 
     store: ItemStore
     clock: Clock
@@ -49,5 +55,6 @@ class Services:
     past_balances: ShowingPastBalances
     warnings: DismissingWarnings
     jobs: Jobs
+    work_queue: WorkQueue | None
     auditing: Auditing
     test_clock: MovingTestClock | None

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.domain.instants import Instant
 from chalicelib.storage import keys
-from chalicelib.storage.items import Absent, ConditionFailedError, Item, ItemStore, Table, VersionIs
+from chalicelib.storage.items import Absent, ConditionFailedError, ContentionError, Item, ItemStore, Table, VersionIs
 
 
 FORMAT: Final = b"\x01"
+ADD_TRIES_MAX: Final = 8
+FAILURES_MAX: Final = 20
+
+
+class Failure(Struct, frozen=True):
+    """What a job could not do, and why."""
+
+    subject: str
+    reason: str
 
 
 class Heartbeat(Struct, frozen=True):
-    """The last run of a job: as of *at*, begun and ended by the machine's clock, and what became of its accounts."""
+    """
+    The last run of a job: as of *at*, begun and ended by the machine's clock, and what became of its subjects.
+
+    *failures* names some of those that failed.
+    """
 
     job: str
     at: Instant
@@ -25,6 +40,7 @@ class Heartbeat(Struct, frozen=True):
     done: int
     failed: int
     left: int
+    failures: tuple[Failure, ...] = ()
 
 
 class Heartbeats:
@@ -35,14 +51,56 @@ class Heartbeats:
         self._store = store
 
     def put(self, heartbeat: Heartbeat) -> None:
-        """Keep the last run of a job."""
+        """Note the beginning or the end of a run in the place of the run before."""
+        _, version = self._read(heartbeat.job)
         key = keys.job(heartbeat.job)
-        self._store.put(Table.STATE, Item(key.pk, key.sk, body=FORMAT + msgspec.json.encode(heartbeat)))
+        body = FORMAT + msgspec.json.encode(heartbeat)
+        self._store.put(Table.STATE, Item(key.pk, key.sk, body=body, version=version + 1))
 
     def get(self, job: str) -> Heartbeat | None:
         """Return the last run of a job, None before the first."""
+        return self._read(job)[0]
+
+    def add(  # noqa: PLR0913 - what a heartbeat counts
+        self,
+        job: str,
+        *,
+        done: int = 0,
+        failed: int = 0,
+        left: int = 0,
+        failure: Failure | None = None,
+        ended_at: Instant | None = None,
+    ) -> bool:
+        """
+        Add to the counts of the last run, and tell whether that was done.
+
+        They are a summary: where many write at once one may be missed, while the metrics count all.
+        """
+        for _ in range(ADD_TRIES_MAX):
+            heartbeat, version = self._read(job)
+            if heartbeat is None:
+                return False
+            failures = heartbeat.failures if failure is None else (*heartbeat.failures, failure)[-FAILURES_MAX:]
+            added = replace(
+                heartbeat,
+                done=heartbeat.done + done,
+                failed=heartbeat.failed + failed,
+                left=heartbeat.left + left,
+                failures=failures,
+                ended_at=ended_at or heartbeat.ended_at,
+            )
+            key = keys.job(job)
+            item = Item(key.pk, key.sk, body=FORMAT + msgspec.json.encode(added), version=version + 1)
+            with suppress(ConditionFailedError, ContentionError):
+                self._store.put(Table.STATE, item, VersionIs(version))
+                return True
+        return False
+
+    def _read(self, job: str) -> tuple[Heartbeat | None, int]:
         item = self._store.get(Table.STATE, keys.job(job))
-        return None if item is None else msgspec.json.decode((item.body or FORMAT)[1:], type=Heartbeat)
+        if item is None:
+            return None, 0
+        return msgspec.json.decode((item.body or FORMAT)[1:], type=Heartbeat), item.version or 0
 
 
 class SandboxDrawer:

@@ -1,0 +1,1 @@
+"""What AWS calls the service with: schedules, queues and streams turned into calls of services."""

@@ -1,0 +1,22 @@
+"""What EventBridge calls: the jobs, at every quarter of an hour."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from chalicelib.observability import count, logger
+
+
+if TYPE_CHECKING:
+    from chalicelib.services.container import Services
+
+EVERY_QUARTER_OF_AN_HOUR: Final = "cron(0/15 * * * ? *)"
+"""In UTC: every local midnight, and the hour of grace after it, falls on a quarter of an hour."""
+
+
+def run_job(services: Services, name: str) -> dict[str, Any]:
+    """Run a job as of now, and return its summary."""
+    run = services.jobs.run(name)
+    logger().info("job %s: %d done, %d failed, %d left", run.job, run.done, run.failed, run.left)
+    count("JobRuns", 1, job=name)
+    return {"job": run.job, "done": run.done, "failed": run.failed, "left": run.left}
