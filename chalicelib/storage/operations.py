@@ -85,7 +85,7 @@ class Heartbeats:
                 heartbeat,
                 done=heartbeat.done + done,
                 failed=heartbeat.failed + failed,
-                left=heartbeat.left + left,
+                left=max(heartbeat.left + left, 0),
                 failures=failures,
                 ended_at=ended_at or heartbeat.ended_at,
             )
