@@ -45,6 +45,8 @@ from chalicelib.storage.records import Records
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from botocore.client import BaseClient
+
     from chalicelib.bus.event_bus import EventBus
     from chalicelib.bus.work_queue import WorkQueue
     from chalicelib.payments.gateway import Gateway
@@ -74,23 +76,27 @@ def open_event_bus(settings: Settings) -> EventBus:
     """Return the event bus that *settings* name: the log where they name none."""
     if settings.event_bus is None:
         return LogBus()
-    from botocore.session import get_session  # noqa: PLC0415 - only where it is used
+    from chalicelib.bus.eventbridge import EventBridgeBus  # noqa: PLC0415 - only where it is used
 
-    from chalicelib.bus.eventbridge import EventBridgeBus  # noqa: PLC0415 - as above
-
-    return EventBridgeBus(get_session().create_client("events", region_name=settings.region), settings.event_bus)
+    return EventBridgeBus(_client("events", settings), settings.event_bus)
 
 
 def open_work_queue(settings: Settings) -> WorkQueue | None:
     """Return the queue that *settings* name, None where they name none."""
     if settings.work_queue is None:
         return None
-    from botocore.session import get_session  # noqa: PLC0415 - only where it is used
+    from chalicelib.bus.sqs import SqsWorkQueue  # noqa: PLC0415 - only where it is used
 
-    from chalicelib.bus.sqs import SqsWorkQueue  # noqa: PLC0415 - as above
+    return SqsWorkQueue(_client("sqs", settings), settings.work_queue, settings.dead_letters or "")
 
-    client = get_session().create_client("sqs", region_name=settings.region)
-    return SqsWorkQueue(client, settings.work_queue, settings.dead_letters or "")
+
+def _client(service: str, settings: Settings) -> BaseClient:
+    """Return a client of an AWS service that gives up soon: what it has not done, a schedule does."""
+    from botocore.config import Config  # noqa: PLC0415 - only where it is used
+    from botocore.session import get_session  # noqa: PLC0415 - as above
+
+    config = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
+    return get_session().create_client(service, region_name=settings.region, config=config)
 
 
 def build_services(  # noqa: PLR0913 - the parts that differ from one running system to another

@@ -93,7 +93,7 @@ def _peak_charge(
     """Return what *sample* costs as the month's peak; what was *paid_before* for another stays paid for it."""
     event, rate, period = sample.event, sample.rate, sample.period
     billed = billed_units(event.quantity, rate.increment)
-    free = min(billed, state.account.included_units(event.resource))
+    free = ZERO
     amount = price(rate, billed, free)
     kept = pay(amount, ((payment.grant, payment.amount) for payment in paid_before))
     rest = amount - sum((payment.amount for payment in kept), ZERO)
@@ -127,10 +127,10 @@ def _taken(grants: tuple[Grant, ...], payments: Iterable[Payment]) -> tuple[Gran
 
 
 def _given_back(grants: tuple[Grant, ...], peak: Peak) -> tuple[Grant, ...]:
-    """Return the grants with what they paid for *peak*; one that was used up is there again."""
+    """Return the grants with what they paid for *peak*; those that were used up are there again, before the others."""
     paid = {payment.grant: payment.amount for payment in _merged(peak.charge.payments)}
     there = {grant.id for grant in grants}
     gone = {grant.id: replace(grant, remaining=ZERO) for grant in peak.paid_by if grant.id not in there}
     return tuple(
-        replace(grant, remaining=grant.remaining + paid.get(grant.id, ZERO)) for grant in (*grants, *gone.values())
+        replace(grant, remaining=grant.remaining + paid.get(grant.id, ZERO)) for grant in (*gone.values(), *grants)
     )

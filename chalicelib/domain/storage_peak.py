@@ -50,16 +50,22 @@ class Peak(Struct, frozen=True):
         return replace(self, charge=charge, paid_by=(*self.paid_by, grant))
 
     def is_outdone_by(self, sample: Charge) -> bool:
-        """Tell whether *sample* is higher, or as high and earlier: of equal days the earliest counts."""
+        """
+        Tell whether *sample* is higher, or as high and earlier: of equal days the earliest counts.
+
+        Of equal samples of one instant the names decide, so that the order in which they come never matters.
+        """
         own, other = self.charge.event, sample.event
-        return (other.quantity, -other.time) > (own.quantity, -own.time)
+        if other.quantity != own.quantity:
+            return other.quantity > own.quantity
+        return (other.time, other.source, other.id) < (own.time, own.source, own.id)
 
 
 def window_period(calendar: Calendar, time: Instant) -> Period:
     """Return the month whose window holds the instant *time*."""
     day = calendar.date_of(time)
     period = Period(day.year, day.month)
-    return period.next if day.day >= FIRST_DAY else period
+    return period.next if time >= peak_due_at(calendar, period) else period
 
 
 def peak_due_at(calendar: Calendar, period: Period) -> Instant:

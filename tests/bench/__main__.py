@@ -6,10 +6,10 @@ import sys
 import time
 from typing import Any, NamedTuple
 
+from chalicelib.local.counting_store import CountingStore
 from chalicelib.services.clocks import RealClock
 from chalicelib.services.container import Services
 from chalicelib.storage.dynamo import DynamoItemStore
-from tests.bench.counting import CountingStore
 from tests.bench.naive import naive_models, take_naively
 from tests.bench.workload import BenchClock, Traffic, open_account, take
 from tests.stores import DynamoDBLocal
@@ -26,7 +26,7 @@ class Measured(NamedTuple):
     events: int
     seconds: float
     write_units: int
-    read_units: int
+    read_units: float
 
     @property
     def events_per_second(self) -> float:
@@ -62,12 +62,13 @@ def _measure_usual(models: tuple[Any, Any, Any], traffic: Traffic) -> Measured:
 
 
 def _measure_engine(services: Services, counting: CountingStore, bodies: list[bytes], size: int) -> Measured:
-    writes, reads = counting.write_units, counting.read_units
+    before = counting.units
     started = time.perf_counter()
     accepted = sum(take(services, body) for body in bodies)
     seconds = time.perf_counter() - started
     name = f"engine, {size} a batch"
-    return Measured(name, accepted, seconds, counting.write_units - writes, counting.read_units - reads)
+    units = counting.units.since(before)
+    return Measured(name, accepted, seconds, units.write_units, units.read_units)
 
 
 def _report(runs: list[Measured], usual: Measured) -> None:

@@ -10,9 +10,9 @@ from typing import NamedTuple
 from chalicelib.domain.accounts import Account, PaymentMethod, PaymentType
 from chalicelib.domain.instants import parse_instant
 from chalicelib.domain.usage_events import UsageEvent
+from chalicelib.local.counting_store import CountingStore
 from chalicelib.services.container import Services
 from chalicelib.storage.dynamo import DynamoItemStore
-from tests.bench.counting import CountingStore
 from tests.bench.workload import CARD, RESOURCES, BenchClock, open_account
 from tests.stores import DynamoDBLocal
 
@@ -29,7 +29,7 @@ class Closed(NamedTuple):
     accounts: int
     seconds: float
     write_units: int
-    read_units: int
+    read_units: float
 
 
 def main(fleets: tuple[int, ...] = FLEETS) -> None:
@@ -56,14 +56,15 @@ def _close(store: DynamoItemStore, accounts: int) -> Closed:
     for number in range(accounts - 1):
         _open(services, f"account-{number}")
     clock.at = ONCE_IT_IS_OVER
-    writes, reads = counting.write_units, counting.read_units
+    before = counting.units
     started = time.perf_counter()
     run = services.jobs.run("issue-invoices")
     seconds = time.perf_counter() - started
     if run.done != accounts:
         message = f"{run.done} of {accounts} invoices were issued"
         raise AssertionError(message)
-    return Closed(accounts, seconds, counting.write_units - writes, counting.read_units - reads)
+    units = counting.units.since(before)
+    return Closed(accounts, seconds, units.write_units, units.read_units)
 
 
 def _open(services: Services, account: str) -> None:

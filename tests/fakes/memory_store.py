@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from msgspec import Struct
 
+from chalicelib.local.units import index_write_units, item_bytes, read_units, write_units
 from chalicelib.storage.items import (
     Condition,
     ContentionError,
@@ -25,7 +26,6 @@ from chalicelib.storage.items import (
     Table,
 )
 from tests.fakes.tables import Place, Tables
-from tests.fakes.units import index_write_units, item_bytes, read_units, write_units
 
 
 if TYPE_CHECKING:

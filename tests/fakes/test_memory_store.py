@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from chalicelib.local.units import item_bytes
 from chalicelib.storage.items import (
     Absent,
     ConditionFailedError,
@@ -21,7 +22,6 @@ from chalicelib.storage.items import (
 )
 from tests.fakes.memory_store import Action, ClientCrashedError, Fault, InvalidRequestError, MemoryStore
 from tests.fakes.turns import RandomTurns
-from tests.fakes.units import item_bytes
 
 
 if TYPE_CHECKING:

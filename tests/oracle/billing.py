@@ -88,8 +88,8 @@ class Account:
     One customer. Feed it with `take` and `grant` in the order of their instants and ask for `months`.
 
     *versions* are the rows of the rate card by the dates they are effective from, *free_units* the units of each
-    resource that a month includes, *own_pools* the resources with a pool of their own. Months before that of *since*
-    count as invoiced.
+    resource that a month includes, *own_pools* the resources with a pool of their own, *daily_peaks* those charged for
+    their highest sample. Months before that of *since* count as invoiced.
     """
 
     def __init__(  # noqa: PLR0913 - all that an account is made of
@@ -99,6 +99,7 @@ class Account:
         free_units: Mapping[str, str] | None = None,
         *,
         own_pools: Iterable[str] = (),
+        daily_peaks: Iterable[str] = (),
         since: datetime | None = None,
         minor_digits: int = 2,
     ) -> None:
@@ -106,6 +107,9 @@ class Account:
         self.versions = versions
         self.free_units = {resource: read(units) for resource, units in (free_units or {}).items()}
         self.own_pools = set(own_pools)
+        self.daily_peaks = set(daily_peaks)
+        self.highest: dict[tuple[Month, str], Event] = {}
+        self.peaks: dict[tuple[Month, str], Charge] = {}
         self.since = None if since is None else self.month_of(since)
         self.minor_digits = minor_digits
         self.usage: dict[tuple[Month, str], Usage] = defaultdict(Usage)
@@ -127,10 +131,23 @@ class Account:
     def take(self, events: Iterable[Event], at: datetime | None = None) -> list[Charge]:
         """Charge the events of one request, by time and then as given; *at* is None where each is taken at its time."""
         in_order = sorted(events, key=lambda event: event.time.astimezone(UTC))
-        return [self._charge(event, at or event.time) for event in in_order]
+        charges = []
+        for event in in_order:
+            self.wait(at or event.time)
+            charge = self._sample if event.resource in self.daily_peaks else self._charge
+            charges.append(charge(event, at or event.time))
+        return charges
+
+    def wait(self, until: datetime) -> None:
+        """Charge the peaks of all windows that are over by an instant."""
+        for month, resource in sorted(self.highest):
+            the_28th = datetime(*month, 28, tzinfo=self.zone).astimezone(UTC)
+            if (month, resource) not in self.peaks and the_28th <= until:
+                self._charge_peak(month, resource, the_28th)
 
     def grant(self, grant: Grant) -> list[tuple[str, Fraction]]:
         """Book credit as of its effect: it pays what is open in that month, and the rest is kept."""
+        self.wait(grant.effective)
         grant.left = read(grant.amount)
         paid = []
         for month, resource in sorted(self.usage):
@@ -140,6 +157,8 @@ class Account:
                 usage.credit += part
                 grant.left -= part
                 paid.append((resource, part))
+                if (month, resource) in self.peaks:
+                    self.peaks[month, resource].payments.append((grant.id, part))
         self.grants.append(grant)
         return paid
 
@@ -165,6 +184,53 @@ class Account:
         usage.amount += amount
         usage.credit += sum(part for _, part in payments)
         return Charge(index, written(month), month != own_month, billed, free, amount, payments)
+
+    def _sample(self, event: Event, at: datetime) -> Charge:
+        """Keep a sample, which costs nothing by itself, and charge its month's peak anew where it is charged already."""
+        matching = narrowest(
+            in_force(self.versions, self.day_of(event.time)) or [], {"resource": event.resource, **event.fields}
+        )
+        if not matching:
+            return Charge(None)
+        day = self.day_of(event.time)
+        month = (day.year, day.month) if day.day <= 27 else self.month_of(event.time + timedelta(days=4))  # noqa: PLR2004 - the last day of a window
+        oldest_open = max(self.month_of(at.astimezone(UTC) - GRACE), self.since or month)
+        if month < oldest_open:
+            return Charge(matching[0], written(oldest_open), is_late=True)
+        key = month, event.resource
+        samples = [self.highest[key], event] if key in self.highest else [event]
+        highest = max(read(sample.quantity) for sample in samples)
+        self.highest[key] = min(
+            (sample for sample in samples if read(sample.quantity) == highest), key=lambda sample: sample.time
+        )
+        if self.highest[key] is event and key in self.peaks:
+            self._charge_peak(month, event.resource, at)
+        self.wait(at)
+        return Charge(matching[0], written(month))
+
+    def _charge_peak(self, month: Month, resource: str, at: datetime) -> None:
+        """Charge the highest sample; of what was paid before stays what is still owed, the rest goes back."""
+        event = self.highest[month, resource]
+        rows = in_force(self.versions, self.day_of(event.time)) or []
+        (index,) = narrowest(rows, {"resource": resource, **event.fields})
+        price, increment = read(rows[index]["Price per increment"]), read(rows[index]["Increment"])
+        quantity = read(event.quantity)
+        billed = ceil(quantity / increment) * increment
+        free = min(billed, self.free_units.get(resource, Fraction(0)))
+        amount = exact_or_12_decimals(price * (billed - free) / increment)
+        before = self.peaks.get((month, resource))
+        owed = amount
+        payments = []
+        for name, part in before.payments if before else []:
+            kept = min(part, owed)
+            owed -= kept
+            payments.append((name, kept))
+            (paying,) = (grant for grant in self.grants if grant.id == name)
+            paying.left += part - kept
+        payments += self._pay(owed, self.pool_of(resource), month, at)
+        credit = sum((part for _, part in payments), Fraction(0))
+        self.peaks[month, resource] = Charge(index, written(month), False, billed, free, amount, payments)  # noqa: FBT003 - not late
+        self.usage[month, resource] = Usage(quantity, billed, free, amount, credit)
 
     def _pay(self, amount: Fraction, pool: str, month: Month, at: datetime) -> list[tuple[str, Fraction]]:
         payments = []

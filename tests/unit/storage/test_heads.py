@@ -19,11 +19,11 @@ from chalicelib.domain.instants import SECOND, parse_instant
 from chalicelib.domain.periods import Period
 from chalicelib.domain.products import DEFAULT_CATALOGUE, SHARED_POOL
 from chalicelib.domain.state import AccountState, PeriodUsage, ProductUsage
+from chalicelib.local.units import item_bytes, write_units
 from chalicelib.storage import keys
 from chalicelib.storage.heads import Head, PageName, Span, Turn, decode_head, encode_head
 from chalicelib.storage.items import Item
 from chalicelib.storage.takings import UnknownFormatError
-from tests.fakes.units import item_bytes, write_units
 from tests.unit.storage.test_takings import WRITTEN, golden
 from tests.unit.storage.values import heads
 

@@ -22,6 +22,7 @@ from chalicelib.domain.rate_card import Rate, Revision
 from chalicelib.domain.state import AccountState
 from chalicelib.domain.usage_events import UsageEvent
 from chalicelib.domain.waterfall import Charge
+from chalicelib.local.units import item_bytes
 from chalicelib.storage import keys
 from chalicelib.storage.heads import Head, PageName
 from chalicelib.storage.items import Item, Table
@@ -29,7 +30,6 @@ from chalicelib.storage.pages import PAGE_SPAN_MAX, SMALL_PAGE, LostPageError, P
 from chalicelib.storage.takings import Taking, decode_takings, encode_takings, events_in
 from tests.fakes.clock import FixedClock
 from tests.fakes.memory_store import MemoryStore
-from tests.fakes.units import item_bytes
 
 
 if TYPE_CHECKING:
