@@ -19,12 +19,13 @@ from chalicelib.domain.instants import SECOND, parse_instant
 from chalicelib.domain.periods import Period
 from chalicelib.domain.products import DEFAULT_CATALOGUE, SHARED_POOL
 from chalicelib.domain.state import AccountState, PeriodUsage, ProductUsage
+from chalicelib.domain.storage_peak import Peak
 from chalicelib.local.units import item_bytes, write_units
 from chalicelib.storage import keys
 from chalicelib.storage.heads import Head, PageName, Span, Turn, decode_head, encode_head
 from chalicelib.storage.items import Item
 from chalicelib.storage.takings import UnknownFormatError
-from tests.unit.storage.test_takings import WRITTEN, golden
+from tests.unit.storage.test_takings import WITH_PEAKS, WRITTEN, golden
 from tests.unit.storage.values import heads
 
 
@@ -105,27 +106,71 @@ COMMITTED: Final = replace(
     ),
 )
 
+PEAKS: Final = WITH_PEAKS[0].charges
+WITH_STORAGE: Final = replace(
+    COMMITTED,
+    state=replace(
+        COMMITTED.state,
+        periods={
+            **COMMITTED.state.periods,
+            NOVEMBER: PeriodUsage(
+                {
+                    "screen_recording_storage": ProductUsage(
+                        "screen_recording_storage", *map(Decimal, ("57", "57", "0", "7", "6"))
+                    )
+                },
+                NOON,
+                {
+                    "screen_recording_storage": Peak(
+                        PEAKS[1],
+                        "screen_recording_storage",
+                        (Grant("g-1", "screen_recording_storage", GrantKind.PROMOTIONAL, Decimal(6), NOON, NOON + 1),),
+                    ),
+                    "call_recording": Peak(
+                        replace(PEAKS[3], event=replace(PEAKS[3].event, resource="call_recording")), SHARED_POOL
+                    ),
+                },
+            ),
+            NOVEMBER.next: PeriodUsage(
+                {},
+                NOON,
+                {"screen_recording_storage": Peak(replace(PEAKS[6], period=NOVEMBER.next), "screen_recording_storage")},
+            ),
+        },
+    ),
+    tail=WITH_PEAKS,
+)
+"""One with a peak that is charged, one that is not though it might be, and one of the next window."""
+
 
 def _stored(name: str) -> Item:
     return Item(*keys.head("acme"), body=golden(name), version=43)
 
 
 class TestGoldenFiles:
-    """Heads that the first format wrote, before and after it knew of commitments."""
+    """Heads that the first format wrote, before and after it knew of commitments and of peaks."""
 
     @pytest.mark.parametrize(
-        ("name", "head"), [("head-1-without-commitments", HEAD), ("head-1-with-commitments", COMMITTED)]
+        ("name", "head"),
+        [
+            ("head-1-without-commitments", HEAD),
+            ("head-1-with-commitments", COMMITTED),
+            ("head-1-with-peaks", WITH_STORAGE),
+        ],
     )
     def test_are_read(self, name: str, head: Head) -> None:
         """What was written once is read as it was meant."""
         assert decode_head(_stored(name)) == head
 
-    def test_are_written_alike(self) -> None:
+    @pytest.mark.parametrize(
+        ("name", "head"), [("head-1-with-commitments", COMMITTED), ("head-1-with-peaks", WITH_STORAGE)]
+    )
+    def test_are_written_alike(self, name: str, head: Head) -> None:
         """What is written today says the same as what was written then."""
-        written = encode_head(COMMITTED)
+        written = encode_head(head)
 
-        assert (written.body or b"")[:1] == golden("head-1-with-commitments")[:1]
-        assert decode_head(written) == decode_head(_stored("head-1-with-commitments"))
+        assert (written.body or b"")[:1] == golden(name)[:1]
+        assert decode_head(written) == decode_head(_stored(name))
 
 
 @given(head=heads())
