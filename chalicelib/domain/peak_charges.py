@@ -93,7 +93,7 @@ def _peak_charge(
     """Return what *sample* costs as the month's peak; what was *paid_before* for another stays paid for it."""
     event, rate, period = sample.event, sample.rate, sample.period
     billed = billed_units(event.quantity, rate.increment)
-    free = ZERO
+    free = min(billed, state.account.included_units(event.resource))
     amount = price(rate, billed, free)
     kept = pay(amount, ((payment.grant, payment.amount) for payment in paid_before))
     rest = amount - sum((payment.amount for payment in kept), ZERO)

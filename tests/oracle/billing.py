@@ -141,9 +141,11 @@ class Account:
     def wait(self, until: datetime) -> None:
         """Charge the peaks of all windows that are over by an instant."""
         for month, resource in sorted(self.highest):
-            the_28th = datetime(*month, 28, tzinfo=self.zone).astimezone(UTC)
-            if (month, resource) not in self.peaks and the_28th <= until:
-                self._charge_peak(month, resource, the_28th)
+            if (month, resource) not in self.peaks and self._the_28th(month) <= until:
+                self._charge_peak(month, resource, self._the_28th(month))
+
+    def _the_28th(self, month: Month) -> datetime:
+        return datetime(*month, 28, tzinfo=self.zone).astimezone(UTC)
 
     def grant(self, grant: Grant) -> list[tuple[str, Fraction]]:
         """Book credit as of its effect: it pays what is open in that month, and the rest is kept."""
@@ -186,14 +188,14 @@ class Account:
         return Charge(index, written(month), month != own_month, billed, free, amount, payments)
 
     def _sample(self, event: Event, at: datetime) -> Charge:
-        """Keep a sample, which costs nothing by itself, and charge its month's peak anew where it is charged already."""
+        """Keep a sample, which costs nothing by itself; from the 28th on its month's peak is charged anew."""
         matching = narrowest(
             in_force(self.versions, self.day_of(event.time)) or [], {"resource": event.resource, **event.fields}
         )
         if not matching:
             return Charge(None)
         day = self.day_of(event.time)
-        month = (day.year, day.month) if day.day <= 27 else self.month_of(event.time + timedelta(days=4))  # noqa: PLR2004 - the last day of a window
+        month = (day.year, day.month) if day.day <= 27 else self.month_of(event.time + timedelta(days=4))
         oldest_open = max(self.month_of(at.astimezone(UTC) - GRACE), self.since or month)
         if month < oldest_open:
             return Charge(matching[0], written(oldest_open), is_late=True)
@@ -203,9 +205,8 @@ class Account:
         self.highest[key] = min(
             (sample for sample in samples if read(sample.quantity) == highest), key=lambda sample: sample.time
         )
-        if self.highest[key] is event and key in self.peaks:
+        if self.highest[key] is event and at >= self._the_28th(month):
             self._charge_peak(month, event.resource, at)
-        self.wait(at)
         return Charge(matching[0], written(month))
 
     def _charge_peak(self, month: Month, resource: str, at: datetime) -> None:

@@ -229,3 +229,32 @@ def test_a_bill_from_files(tmp_path: Path) -> None:
     assert bill(events, card, "Europe/Berlin", {"call": "3"}) == {
         "2021-02": {"total": "0.38", "lines": line("17", "24", "3", "0.375", "0.00", "0.375", "0.38")},
     }
+
+
+def test_a_daily_peak() -> None:
+    """The highest sample of the 28th to the 27th is charged on the 28th, and anew where a later one outdoes it."""
+    account = Account("UTC", {date.min: [a_row(Resource="disk")]}, {"disk": "1"}, daily_peaks=["disk"])
+    account.grant(Grant("g", SHARED_POOL, "committed", "5", utc("10-01 00:00"), date(2026, 10, 28)))
+    account.take([Event(utc(f"10-{day} 12:00"), "disk", quantity) for day, quantity in (("20", "3"), ("27", "4"))])
+    assert account.months() == {}
+
+    account.wait(utc("10-28 00:00"))
+    assert [account.peaks[(2026, 10), "disk"].payments, account.credit(SHARED_POOL, "2026-10", utc("10-28 00:00"))] == [
+        [("g", 3)],
+        "2.00",
+    ]
+    # as high and earlier: nothing else changes; then 7 more, of which nothing is paid any more; then next month's
+    for event, at in (
+        (Event(utc("10-19 12:00"), "disk", "4"), utc("10-28 12:00")),
+        (Event(utc("10-26 12:00"), "disk", "11"), utc("10-29 12:00")),
+        (Event(utc("10-28 00:00"), "disk", "50"), utc("10-29 12:00")),
+    ):
+        account.take([event], at)
+    line = account.months()["2026-10"]["lines"]["disk"]  # type: ignore[index]
+    assert (line["quantity"], line["amount"], line["credits_applied"]) == ("11", "10.00", "3.00")
+
+    account.grant(Grant("h", SHARED_POOL, "purchased", "9", utc("10-30 00:00")))
+    account.take([Event(utc("10-02 12:00"), "disk", "12")], utc("11-01 01:00"))
+    assert account.months()["2026-10"]["total"] == "0.00"
+    assert account.credit(SHARED_POOL, "2026-10", utc("10-30 00:00")) == "2.00"
+    assert list(account.months()) == ["2026-10"]

@@ -21,12 +21,13 @@ from chalicelib.domain.low_credit import RaisedWarning, Warnings
 from chalicelib.domain.periods import Period
 from chalicelib.domain.products import DEFAULT_CATALOGUE, SHARED_POOL
 from chalicelib.domain.state import AccountState, PeriodUsage, ProductUsage
+from chalicelib.domain.storage_peak import Peak
 from chalicelib.local.units import item_bytes, write_units
 from chalicelib.storage import keys
 from chalicelib.storage.heads import Head, PageName, Span, Turn, decode_head, encode_head
 from chalicelib.storage.items import Item
 from chalicelib.storage.takings import UnknownFormatError
-from tests.unit.storage.test_takings import WRITTEN, golden
+from tests.unit.storage.test_takings import WITH_PEAKS, WRITTEN, golden
 from tests.unit.storage.values import heads
 
 
@@ -134,13 +135,49 @@ OFF: Final = replace(
 )
 """With as little as there can be in them."""
 
+PEAKS: Final = WITH_PEAKS[0].charges
+WITH_STORAGE: Final = replace(
+    COMMITTED,
+    state=replace(
+        COMMITTED.state,
+        periods={
+            **COMMITTED.state.periods,
+            NOVEMBER: PeriodUsage(
+                {
+                    "screen_recording_storage": ProductUsage(
+                        "screen_recording_storage", *map(Decimal, ("57", "57", "0", "7", "6"))
+                    )
+                },
+                NOON,
+                {
+                    "screen_recording_storage": Peak(
+                        PEAKS[1],
+                        "screen_recording_storage",
+                        (Grant("g-1", "screen_recording_storage", GrantKind.PROMOTIONAL, Decimal(6), NOON, NOON + 1),),
+                    ),
+                    "call_recording": Peak(
+                        replace(PEAKS[3], event=replace(PEAKS[3].event, resource="call_recording")), SHARED_POOL
+                    ),
+                },
+            ),
+            NOVEMBER.next: PeriodUsage(
+                {},
+                NOON,
+                {"screen_recording_storage": Peak(replace(PEAKS[6], period=NOVEMBER.next), "screen_recording_storage")},
+            ),
+        },
+    ),
+    tail=WITH_PEAKS,
+)
+"""One with a peak that is charged, one that is not though it might be, and one of the next window."""
+
 
 def _stored(name: str) -> Item:
     return Item(*keys.head("acme"), body=golden(name), version=43)
 
 
 class TestGoldenFiles:
-    """Heads that the first format wrote, before and after it knew of commitments, auto recharge and warnings."""
+    """Heads that the first format wrote, before and after it knew of commitments, auto recharge, warnings and peaks."""
 
     @pytest.mark.parametrize(
         ("name", "head"),
@@ -149,6 +186,7 @@ class TestGoldenFiles:
             ("head-1-with-commitments", COMMITTED),
             ("head-1-with-auto-recharge", RECHARGED),
             ("head-1-with-auto-recharge-off", OFF),
+            ("head-1-with-peaks", WITH_STORAGE),
         ],
     )
     def test_are_read(self, name: str, head: Head) -> None:
@@ -161,6 +199,7 @@ class TestGoldenFiles:
             ("head-1-with-commitments", COMMITTED),
             ("head-1-with-auto-recharge", RECHARGED),
             ("head-1-with-auto-recharge-off", OFF),
+            ("head-1-with-peaks", WITH_STORAGE),
         ],
     )
     def test_are_written_alike(self, name: str, head: Head) -> None:

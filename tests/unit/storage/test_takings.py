@@ -10,13 +10,14 @@ from typing import Final
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from chalicelib.domain.charges import Charge, Role
 from chalicelib.domain.credit import Payment
 from chalicelib.domain.instants import parse_instant
 from chalicelib.domain.periods import Period
 from chalicelib.domain.rate_card import Rate, Revision
 from chalicelib.domain.usage_events import UsageEvent
-from chalicelib.domain.waterfall import Charge
 from chalicelib.storage.takings import (
     Taking,
     UnknownFormatError,
@@ -106,21 +107,60 @@ WRITTEN: Final = (
 )
 """What the files hold: takings of two requests, UUIDs and other ids, every kind of payment and of free units."""
 
+STORAGE: Final = Rate("standard", Revision(date(2026, 1, 1), 1), 9, Decimal("0.25"), Decimal("0.5"))
 
-@pytest.mark.parametrize(("name", "deflated"), [("takings-1-page", True), ("takings-1-tail", False)])
+
+def _storage(name: str, time: str, quantity: str, role: Role, *figures: str) -> Charge:
+    paid = (Payment("g-1", Decimal(figures[2])),) if len(figures) > 2 else ()
+    charge = _charge(_event(name, time, "screen_recording_storage", quantity), STORAGE, "0", "0", "0")
+    if role is Role.SAMPLE:
+        return replace(charge, role=role)
+    free, amount = map(Decimal, figures[:2])
+    return replace(charge, billed=Decimal(quantity), free=free, amount=amount, payments=paid, role=role)
+
+
+WITH_PEAKS: Final = (
+    Taking(
+        nonce=bytes.fromhex("0123456789abcdef"),
+        version=44,
+        at=parse_instant("2026-11-29T09:00:00Z"),
+        charges=(
+            _storage("s-1", "2026-11-10T09:00:00Z", "512.5", Role.SAMPLE),
+            _storage("s-1", "2026-11-10T09:00:00Z", "512.5", Role.PEAK, "500", "6.25", "6"),
+            _storage("s-2", "2026-10-27T09:00:00.000001Z", "900", Role.SAMPLE),
+            _storage("s-3", "2026-11-27T09:00:00Z", "513", Role.SAMPLE),
+            _storage("s-1", "2026-11-10T09:00:00Z", "512.5", Role.REVERSAL, "500", "6.25", "6"),
+            _storage("s-3", "2026-11-27T09:00:00Z", "513", Role.PEAK, "513", "0"),
+            _storage("s-4", "2026-11-28T00:00:00Z", "0", Role.SAMPLE),
+            _storage("s-4", "2026-11-28T00:00:00Z", "0", Role.PEAK, "0", "0"),
+        ),
+    ),
+)
+"""What later files hold: samples, one of them late, peaks, and one that was taken back."""
+
+
+@pytest.mark.parametrize(
+    ("name", "deflated", "written_then"),
+    [
+        ("takings-1-page", True, WRITTEN),
+        ("takings-1-tail", False, WRITTEN),
+        ("takings-1-page-with-peaks", True, WITH_PEAKS),
+        ("takings-1-tail-with-peaks", False, WITH_PEAKS),
+    ],
+)
 class TestGoldenFiles:
-    """Pages and tails that the first format wrote."""
+    """Pages and tails that the first format wrote, before and after it knew of peaks."""
 
-    def test_are_read(self, name: str, deflated: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    def test_are_read(self, name: str, deflated: bool, written_then: tuple[Taking, ...]) -> None:  # noqa: FBT001 - a parameter of the test
         """What was written once is read as it was meant."""
-        assert decode_takings(golden(name), ACCOUNT, deflated=deflated) == WRITTEN
+        assert decode_takings(golden(name), ACCOUNT, deflated=deflated) == written_then
 
-    def test_are_written_alike(self, name: str, deflated: bool) -> None:  # noqa: FBT001 - as above
+    def test_are_written_alike(self, name: str, deflated: bool, written_then: tuple[Taking, ...]) -> None:  # noqa: FBT001 - as above
         """What is written today says the same as what was written then."""
-        written = encode_takings(WRITTEN, deflate=deflated)
+        written = encode_takings(written_then, deflate=deflated)
 
         assert written[0] == golden(name)[0]
-        assert decode_takings(written, ACCOUNT, deflated=deflated) == WRITTEN
+        assert decode_takings(written, ACCOUNT, deflated=deflated) == written_then
 
 
 @pytest.mark.parametrize("deflate", [False, True])

@@ -7,9 +7,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from chalicelib.domain.accounts import Account, FreeUnits, PaymentMethod, PaymentType, Per
 from chalicelib.domain.auto_recharge import NEVER_CONFIGURED, AutoRecharge, InFlight, RechargeRule
+from chalicelib.domain.charges import Charge, Role, billed_units, price
 from chalicelib.domain.commitments import Commitment, Frequency, Terms
 from chalicelib.domain.credit import Grant, GrantKind, Payment
 from chalicelib.domain.instants import parse_instant
@@ -19,13 +21,15 @@ from chalicelib.domain.periods import Period
 from chalicelib.domain.products import SHARED_POOL
 from chalicelib.domain.rate_card import Rate, Revision
 from chalicelib.domain.state import AccountState, PeriodUsage, ProductUsage
+from chalicelib.domain.storage_peak import Peak
 from chalicelib.domain.usage_events import UsageEvent
-from chalicelib.domain.waterfall import Charge, billed_units, price
 from chalicelib.storage.heads import Head, PageName, Span, Turn
 from chalicelib.storage.takings import Taking
 
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hypothesis.strategies import DrawFn, SearchStrategy
 
 ACCOUNT: Final = "acme"
@@ -92,14 +96,18 @@ def _events(draw: DrawFn) -> UsageEvent:
 
 @st.composite
 @exact
-def _charges(draw: DrawFn) -> Charge:
+def _charges(draw: DrawFn, roles: Sequence[Role] = tuple(Role)) -> Charge:
     """Draw a charge that adds up: what is billed and costs follows from quantity, rate and free units."""
     event = draw(_events())
     rate = draw(_rates)
+    role = draw(st.sampled_from(roles))
+    is_late = role in (Role.EVENT, Role.SAMPLE) and draw(st.booleans())
+    if role is Role.SAMPLE:
+        return Charge(event, draw(periods), is_late, rate, ZERO, ZERO, ZERO, (), role)
     billed = billed_units(event.quantity, rate.increment)
     free = draw(st.sampled_from([ZERO, billed]) | decimals(12, 9).map(lambda units: min(units, billed)))
     amount = price(rate, billed, free)
-    return Charge(event, draw(periods), draw(st.booleans()), rate, billed, free, amount, draw(_payments(amount)))
+    return Charge(event, draw(periods), is_late, rate, billed, free, amount, draw(_payments(amount)), role)
 
 
 @st.composite
@@ -199,13 +207,31 @@ _page_names: Final = st.builds(
 
 
 @st.composite
+def _peaks(draw: DrawFn, period: Period) -> dict[str, Peak]:
+    """Draw the highest samples of a period's window, charged already or not."""
+    peaks = {}
+    for charge in draw(st.lists(_charges((Role.SAMPLE, Role.PEAK)), max_size=2)):
+        resource = charge.event.resource
+        pool = draw(st.sampled_from([SHARED_POOL, resource]))
+        paid_by = tuple(draw(st.lists(_grants, max_size=2)))
+        peaks[resource] = Peak(replace(charge, period=period, is_late=False), pool, paid_by)
+    return peaks
+
+
+@st.composite
+def _periods(draw: DrawFn) -> dict[Period, PeriodUsage]:
+    drawn = draw(st.lists(periods, max_size=2, unique=True))
+    return {period: PeriodUsage(draw(_usages), draw(st.none() | instants), draw(_peaks(period))) for period in drawn}
+
+
+@st.composite
 def heads(draw: DrawFn) -> Head:
-    """Draw a head, with a tail, names of pages and a turn, or without."""
+    """Draw a head, with peaks, a tail, names of pages and a turn, or without."""
     state = AccountState(
         account=draw(_accounts),
         at=draw(instants),
         invoiced_through=draw(periods),
-        periods=draw(st.dictionaries(periods, st.builds(PeriodUsage, _usages, st.none() | instants), max_size=2)),
+        periods=draw(_periods()),
         grants=tuple(draw(st.lists(_grants, max_size=3))),
         commitments=tuple(draw(st.lists(_commitments, max_size=2))),
         is_used=draw(st.booleans()),
