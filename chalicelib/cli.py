@@ -14,6 +14,8 @@ from chalicelib.domain.instants import Instant, NotAnInstantError, format_instan
 
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from chalicelib.services.container import Services
 
 _EVER: Final = 1 << 62
@@ -210,6 +212,31 @@ def inspect(account: str, store: str) -> None:
         message = f"there is no account {account!r}"
         raise click.ClickException(message)
     _say(json.dumps(shown, indent=2, ensure_ascii=False))
+
+
+@main.command()
+@click.option("--accounts", default=5, show_default=True, type=click.IntRange(1, 100_000))
+@click.option("--months", default=12, show_default=True, type=click.IntRange(1, 120))
+@click.option("--events", default=100, show_default=True, type=click.IntRange(1), help="About so many a month each.")
+@click.option("--seed", default="1", show_default=True, help="The same seed gives the same totals.")
+@click.option("--start", default="2026-01-01", show_default=True, type=click.DateTime(["%Y-%m-%d"]), metavar="DATE")
+@click.option("--store", default="embedded", show_default=True, metavar="embedded|URL", help="Where to keep it all.")
+def simulate(accounts: int, months: int, events: int, seed: str, start: datetime, store: str) -> None:  # noqa: PLR0913 - the options of the command
+    """Let a made-up fleet live through a year of a test clock; exit 1 if anything does not add up."""
+    from chalicelib.local.embedded import EmbeddedStoreError  # noqa: PLC0415
+    from chalicelib.local.simulate import Plan  # noqa: PLC0415
+    from chalicelib.local.simulation_run import months_from, run_simulation  # noqa: PLC0415
+
+    span = months_from(start.date(), months)
+    if span.start < EARLIEST_START:
+        message = f"the simulation starts at {format_instant(EARLIEST_START)} or later"
+        raise click.UsageError(message)
+    plan = Plan(seed, accounts, events, span)
+    try:
+        holds = run_simulation(plan, store)
+    except EmbeddedStoreError as error:
+        raise click.ClickException(str(error)) from error
+    sys.exit(0 if holds else 1)
 
 
 def _services(store: str) -> Services:
