@@ -59,6 +59,13 @@ class Terms(Struct, frozen=True):
             count += 1
         return self.recharge_day(count)
 
+    def last_day_until(self, day: date) -> date | None:
+        """Return the last recharge day on or before *day*, None where there is none yet."""
+        following = self.first_day_from(day + ONE_DAY)
+        months = Period(following.year, following.month).ordinal
+        count = (months - Period(self.starts_on.year, self.starts_on.month).ordinal) // self.frequency.months
+        return self.recharge_day(count - 1) if count else None
+
     def has_schedule_of(self, other: Terms) -> bool:
         """Tell whether both recharge on the same days, their ends aside."""
         return (self.frequency, self.starts_on) == (other.frequency, other.starts_on)
@@ -95,6 +102,19 @@ class Commitment(Struct, frozen=True):
         day = terms.first_day_from(self.term_ends_before or self.not_before)
         day = max(day, terms.first_day_from(self.not_before))
         return day if terms.ends_on is None or day <= terms.ends_on else None
+
+    def recharge_days_around(self, day: date) -> tuple[date | None, date | None]:
+        """
+        Return the last and the next recharge day as they were on *day*.
+
+        For a day that later recharges have followed, they are counted by the terms of the last of these.
+        """
+        last = self.last_recharge_on
+        if last is None or last <= day:
+            return last, self.next_recharge_on
+        before = self.terms.last_day_until(day)
+        following = self.terms.first_day_from(max(day + ONE_DAY, self.not_before))
+        return before if before is not None and before >= self.not_before else None, following
 
     def is_active(self, today: date) -> bool:
         """Tell whether the commitment runs or is still to begin on *today*."""

@@ -16,16 +16,19 @@ from chalicelib.domain.auto_recharge import InFlight
 from chalicelib.domain.card_payments import CardPayment, PaymentKind
 from chalicelib.domain.ledger import LedgerEntry, pool_balance
 from chalicelib.domain.low_credit import LEVELS, ExpectedCredit, levels_crossed
+from chalicelib.domain.money import ZERO, exact
 from chalicelib.domain.notifications import Notification, credit_arrived, credit_low, free_units_exhausted
 from chalicelib.domain.products import SHARED_POOL
 from chalicelib.domain.state import AccountState
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+    from decimal import Decimal
 
     from chalicelib.domain.charges import Charge
     from chalicelib.domain.instants import Instant
+    from chalicelib.domain.periods import Period
 
 AUTO_RECHARGE_ACTOR = "schedule:auto-recharge"
 
@@ -95,14 +98,21 @@ def _warn(state: AccountState) -> tuple[AccountState, list[Notification]]:
     return replace(state, warnings=warnings), [told]
 
 
-def _exhausted(before: AccountState, after: AccountState, charges: Sequence[Charge]) -> Iterator[Notification]:
-    """Yield the products whose free units *charges* have used up."""
-    for period, resource in sorted({(charge.period, charge.event.resource) for charge in charges if charge.free}):
+@exact
+def _exhausted(before: AccountState, after: AccountState, charges: Sequence[Charge]) -> list[Notification]:
+    """Return the products whose free units *charges* have used up."""
+    notifications = []
+    used: dict[tuple[Period, str], Decimal] = {}
+    for charge in charges:
+        key = (charge.period, charge.event.resource)
+        used[key] = used.get(key, ZERO) + charge.sign * charge.free
+    for (period, resource), free in sorted(used.items()):
         included = after.account.included_units(resource)
         usage = before.usage_of(period).products.get(resource)
-        had_left = usage is None or usage.free < included
-        if had_left and after.usage_of(period).products[resource].free >= included:
-            yield free_units_exhausted(after.account, resource, period, included, after.at)
+        used_before = ZERO if usage is None else usage.free
+        if free and used_before < included <= used_before + free:
+            notifications.append(free_units_exhausted(after.account, resource, period, included, after.at))
+    return notifications
 
 
 def _request_payment(state: AccountState, payment_id: str) -> tuple[AccountState, CardPayment | None]:

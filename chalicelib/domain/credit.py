@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.domain.instants import Instant
 from chalicelib.domain.money import EXACT, ZERO
@@ -29,7 +30,11 @@ _NEVER: Final = 1 << 62
 
 
 class Grant(Struct, frozen=True):
-    """An amount of credit in a pool, and what is left of it; in force from *effective_at* until *expires_at*."""
+    """
+    An amount of credit in a pool, and what is left of it; in force from *effective_at* until *expires_at*.
+
+    *revivals* counts how often it was there again, used up or expired though it was, because a charge was taken back.
+    """
 
     id: str
     pool: str
@@ -37,6 +42,7 @@ class Grant(Struct, frozen=True):
     remaining: Decimal
     effective_at: Instant
     expires_at: Instant | None = None
+    revivals: int = 0
 
     def is_in_force(self, at: Instant) -> bool:
         """Tell whether the grant can pay at the instant *at*."""
@@ -98,7 +104,7 @@ def total_credit(grants: Iterable[Grant], kind: GrantKind | None = None) -> Deci
 def replace_remaining(grants: Sequence[Grant], remaining_by_id: dict[str, Decimal]) -> tuple[Grant, ...]:
     """Return *grants* with what is left of some of them; a grant with nothing left is dropped."""
     return tuple(
-        Grant(grant.id, grant.pool, grant.kind, remaining, grant.effective_at, grant.expires_at)
+        replace(grant, remaining=remaining)
         for grant in grants
         if (remaining := remaining_by_id.get(grant.id, grant.remaining))
     )

@@ -126,7 +126,7 @@ def figures_of(state: AccountState, period: Period, products: Mapping[str, Produ
     at = min(at, close_due_at(state, period))
     usage = state.usage_of(period)
     used_pools = {product.pool for product in usage.products.values()}
-    granted_pools = {grant.pool for grant in state.grants}
+    granted_pools = {grant.pool for grant in state.grants if grant.is_in_force(at)}
     own_pools = sorted((used_pools | granted_pools) - {SHARED_POOL})
     return Figures(
         period=period,
@@ -176,14 +176,11 @@ def _pool_figures(state: AccountState, pool: str, period: Period, at: Instant) -
 
 def _committed_credit(state: AccountState, pool: str, at: Instant) -> CommittedCredit | None:
     commitment = state.commitment(pool)
-    if commitment is None or not commitment.is_active(state.account.calendar.date_of(at)):
+    today = state.account.calendar.date_of(at)
+    if commitment is None or not commitment.is_active(today):
         return None
-    return CommittedCredit(
-        amount=commitment.terms.amount,
-        frequency=commitment.terms.frequency,
-        last_recharge_on=commitment.last_recharge_on,
-        next_recharge_on=commitment.next_recharge_on,
-    )
+    last, following = commitment.recharge_days_around(today)
+    return CommittedCredit(commitment.terms.amount, commitment.terms.frequency, last, following)
 
 
 def line_total(product: ProductFigures, currency: str) -> Decimal:

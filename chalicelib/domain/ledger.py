@@ -121,7 +121,7 @@ def expire_grant(state: AccountState, grant: Grant, recorded_at: Instant) -> tup
         raise ValueError(message)
     period = state.current_period(at)
     entry = LedgerEntry(
-        id=f"expiry-{grant.id}",
+        id=f"expiry-{grant.id}-{grant.revivals}" if grant.revivals else f"expiry-{grant.id}",
         at=at,
         recorded_at=recorded_at,
         kind=EntryKind.EXPIRY,

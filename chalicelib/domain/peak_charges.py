@@ -130,7 +130,11 @@ def _given_back(grants: tuple[Grant, ...], peak: Peak) -> tuple[Grant, ...]:
     """Return the grants with what they paid for *peak*; those that were used up are there again, before the others."""
     paid = {payment.grant: payment.amount for payment in _merged(peak.charge.payments)}
     there = {grant.id for grant in grants}
-    gone = {grant.id: replace(grant, remaining=ZERO) for grant in peak.paid_by if grant.id not in there}
+    gone = {grant.id: _revived(grant) for grant in peak.paid_by if grant.id not in there}
     return tuple(
         replace(grant, remaining=grant.remaining + paid.get(grant.id, ZERO)) for grant in (*gone.values(), *grants)
     )
+
+
+def _revived(grant: Grant) -> Grant:
+    return replace(grant, remaining=ZERO, revivals=grant.revivals + 1)

@@ -108,12 +108,20 @@ def _expires_at(state: AccountState, commitment: Commitment) -> Instant | None:
 def _with_expiries(state: AccountState, commitment: Commitment, at: Instant) -> AccountState:
     """Return the state with the end of the commitment's credit as its terms say at *at*; what expired stays expired."""
     expires_at = _expires_at(state, commitment)
-    return replace(
-        state,
-        grants=tuple(
+
+    def moved(grants: tuple[Grant, ...]) -> tuple[Grant, ...]:
+        return tuple(
             replace(grant, expires_at=expires_at)
             if grant.pool == commitment.pool and grant.kind is GrantKind.COMMITTED and grant.is_in_force(at)
             else grant
-            for grant in state.grants
-        ),
-    )
+            for grant in grants
+        )
+
+    periods = {
+        period: replace(
+            usage,
+            peaks={name: replace(peak, paid_by=moved(peak.paid_by)) for name, peak in usage.peaks.items()},
+        )
+        for period, usage in state.periods.items()
+    }
+    return replace(state, grants=moved(state.grants), periods=periods)

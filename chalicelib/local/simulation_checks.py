@@ -199,8 +199,8 @@ class Watch:
         for period in books.periods:
             for taking in self._pages.in_order_of_charge(head, period):
                 self._check_charges(account, taking.charges)
-        for difference in self._services.auditing.audit(account) or [""]:
-            self._findings.check(AUDIT, account, not difference, difference)
+        differences = self._services.auditing.audit(account)
+        self._findings.check(AUDIT, account, not differences, "; ".join(map(str, differences)))
         return books
 
     def check_the_past(self) -> None:

@@ -72,7 +72,7 @@ class SandboxGateway:
     def confirm(self, gateway_id: str) -> Outcome:
         """Do what the token says, once."""
         self._take_time()
-        payment = self._read(gateway_id)
+        payment = self.payment(gateway_id)
         if payment.outcome.state is not PaymentState.UNCONFIRMED:
             return payment.outcome
         outcome = OUTCOMES.get(payment.request.token, _UNKNOWN_CARD)
@@ -85,13 +85,19 @@ class SandboxGateway:
     def retrieve(self, gateway_id: str) -> Outcome:
         """Tell where a payment stands."""
         self._take_time()
-        return self._read(gateway_id).outcome
+        return self.payment(gateway_id).outcome
 
     def _take_time(self) -> None:
         if self._latency_ms:
             self._pause(self._latency_ms / _MILLISECONDS)
 
-    def _read(self, gateway_id: str) -> SandboxPayment:
+    def payment(self, gateway_id: str) -> SandboxPayment:
+        """
+        Return what the sandbox knows of a payment.
+
+        Raises:
+            GatewayUnavailableError: where it knows nothing.
+        """
         content = self._drawer.read(gateway_id)
         if content is None:
             message = f"there is no payment {gateway_id}"

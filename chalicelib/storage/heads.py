@@ -13,8 +13,8 @@ The item's plain attributes are its version and its place in the index of due wo
     3  used         whether there ever was usage or credit
     4  periods      [[period, latest event time or nil, [[resource, own pool, quantity, billed, free, amount,
                     credits], ...]], ...] of every period not yet invoiced
-    5  grants       [[id, pool, kind as place in GrantKind, remaining, effective at, expires at or nil], ...] in booking
-                    order
+    5  grants       [[id, pool, kind as place in GrantKind, remaining, effective at, expires at or nil, revivals if
+                    there were any], ...] in booking order
     6  pages        [[id, at, version, [period, ...], [[first event, microseconds to the last], ...]], ...] of the
                     pages whose index entries are not written yet; a span for every UTC hour a page touches
     7  tail         the latest takings in the format of takings, not deflated; empty where there are none
@@ -249,7 +249,7 @@ def _unpack_period(
 
 
 def _pack_grant(grant: Grant) -> list[object]:
-    return [
+    packed: list[object] = [
         grant.id,
         grant.pool,
         _GRANT_KINDS.index(grant.kind),
@@ -257,6 +257,7 @@ def _pack_grant(grant: Grant) -> list[object]:
         grant.effective_at,
         grant.expires_at,
     ]
+    return [*packed, grant.revivals] if grant.revivals else packed
 
 
 def _unpack_grant(  # noqa: PLR0913 - the parts of a grant
@@ -266,8 +267,9 @@ def _unpack_grant(  # noqa: PLR0913 - the parts of a grant
     remaining: int | str,
     effective_at: Instant,
     expires_at: Instant | None,
+    revivals: int = 0,
 ) -> Grant:
-    return Grant(grant_id, pool, _GRANT_KINDS[kind], unpack_decimal(remaining), effective_at, expires_at)
+    return Grant(grant_id, pool, _GRANT_KINDS[kind], unpack_decimal(remaining), effective_at, expires_at, revivals)
 
 
 def _pack_commitment(commitment: Commitment) -> list[object]:
