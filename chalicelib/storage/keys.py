@@ -113,6 +113,11 @@ def ledger_range(start: Instant | None, end: Instant | None) -> tuple[str, str]:
     return lower, upper
 
 
+def version_of_entry(sort_key: str) -> int:
+    """Return the version of the head whose commit recorded a ledger entry."""
+    return int(sort_key.split("#")[3])
+
+
 def invoice(account: str, period: Period) -> Key:
     """Return the key of an account's invoice of *period*."""
     return Key(account_partition(account), f"invoice#{period}")
@@ -169,6 +174,16 @@ def pages_by_charge(account: str, period: Period) -> str:
 def page_by_charge(account: str, period: Period, at: Instant, version: int, page_id: bytes) -> Key:
     """Return the key of an index entry by the order of charging: the period, then the head's clock and version."""
     return Key(pages_by_charge(account, period), f"{fixed_width(at)}#{version:012d}#{page_id.hex()}")
+
+
+def page_of(sort_key: str) -> bytes:
+    """Return the page that an index entry by the order of charging names."""
+    return bytes.fromhex(sort_key.rpartition("#")[2])
+
+
+def pages_by_charge_from(at: Instant, version: int, part: int) -> str:
+    """Return the lowest sort key of pages that hold what came at or after a place in the order of charging."""
+    return f"{fixed_width(at)}#{version:012d}#{part:04x}"
 
 
 def end_of_hour(instant: Instant) -> Instant:

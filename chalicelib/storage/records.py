@@ -64,6 +64,19 @@ class Records:
         for item in self._newest_first(account, lower, upper, before):
             yield item.sk, msgspec.json.decode(_content(item), type=LedgerEntry)
 
+    def settlements(self, account: str, start: Instant, end: Instant) -> list[tuple[int, LedgerEntry]]:
+        """
+        Return the entries due from *start* to *end* whose credit paid on its arrival what was open, the oldest first.
+
+        With each comes the version of the head that its commit made.
+        """
+        entries = [
+            (keys.version_of_entry(position), entry)
+            for position, entry in self.ledger(account, start, end)
+            if entry.settled
+        ]
+        return sorted(entries, key=lambda found: found[0])
+
     def invoices(self, account: str, before: str | None = None) -> Iterator[tuple[str, Invoice]]:
         """Yield an account's invoices with their positions, newest first, from behind position *before*."""
         for item in self._newest_first(account, "invoice#", f"invoice#{keys.LAST}", before):

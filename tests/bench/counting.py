@@ -62,9 +62,13 @@ class CountingStore:
         page_size: int | None = None,
     ) -> Iterator[Item]:
         """Read a range, which costs by the sum of its sizes."""
-        items = list(self._store.query(table, pk, lower, upper, newest_first=newest_first, page_size=page_size))
-        self.read_units += max(1, ceil(sum(map(item_bytes, items)) / READ_UNIT_BYTES))
-        return iter(items)
+        size = 0
+        try:
+            for item in self._store.query(table, pk, lower, upper, newest_first=newest_first, page_size=page_size):
+                size += item_bytes(item)
+                yield item
+        finally:
+            self.read_units += max(1, ceil(size / READ_UNIT_BYTES))
 
     def query_due(self, shard: str, until: int) -> Iterator[Key]:
         """Read the index."""
