@@ -116,11 +116,11 @@ def open_report_files(settings: Settings, real_clock: Clock) -> ReportFiles:
 
     from chalicelib.files.s3 import S3ReportFiles  # noqa: PLC0415 - as above
 
-    # Links are for the region's own host and signed by the version that every region takes.
-    config = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
-    client = get_session().create_client(
-        "s3", region_name=settings.region, endpoint_url=f"https://s3.{settings.region}.amazonaws.com", config=config
+    # A link is signed for the host of the bucket in its own region: another would answer with a redirection.
+    config = Config(
+        signature_version="s3v4", s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"}
     )
+    client = get_session().create_client("s3", region_name=settings.region, config=config)
     return S3ReportFiles(client, settings.report_bucket, real_clock.now)
 
 

@@ -95,6 +95,9 @@ def masked_number(kept: str | None) -> str | None:
 
 def signed(value: Decimal, sign: int) -> Decimal:
     """Return *value* as it counts for a charge of this *sign*."""
+    if sign == 1:
+        return value
+    # Not minus zero, which would be written as such.
     return EXACT.multiply(value, Decimal(sign)) if value else ZERO
 
 

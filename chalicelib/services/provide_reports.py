@@ -108,7 +108,11 @@ HandOver = Callable[[ReportFile], None]
 
 
 class ProvidingReports:
-    """Answers with reports, or with files of them."""
+    """
+    Answers with reports, or with files of them.
+
+    *writing* writes them, *files* is where they lie, *answer_bytes_max* what an answer may have.
+    """
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import time
 import tracemalloc
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.domain.instants import parse_instant
@@ -67,9 +68,9 @@ def _measure(size: int) -> Iterator[Measured]:
     for _ in range(size // BATCH):
         take(services, traffic.batch(BATCH))
     for kind in ReportKind:
-        yield _run(size, f"{kind.value} report", store, lambda kind=kind: _report(services, kind))  # type: ignore[misc]
-    yield _run(size, "series by hour", store, lambda: _series(services))
-    yield _run(size, "50 interactions", store, lambda: _interactions(services))
+        yield _run(size, f"{kind.value} report", store, partial(_report, services, kind))
+    yield _run(size, "series by hour", store, partial(_series, services))
+    yield _run(size, "50 interactions", store, partial(_interactions, services))
 
 
 def _run(size: int, name: str, store: CountingStore, read: Callable[[], Iterator[int]]) -> Measured:
