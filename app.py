@@ -10,10 +10,13 @@ from chalicelib.api import (
     console,
     credit,
     events,
+    interactions,
     jobs,
     products,
     purchases,
     rate_cards,
+    reports,
+    series,
     usage,
     webhooks,
 )
@@ -34,6 +37,9 @@ app.register_blueprint(products.routes)  # PUT /v1/products/{resource}, GET /v1/
 app.register_blueprint(rate_cards.routes)  # PUT /v1/rate-cards/{card}/versions/{date}, GET …/{account}/rate-card
 app.register_blueprint(events.routes)  # POST /v1/events
 app.register_blueprint(usage.routes)  # GET …/{account}/usage, /balances, /invoices, …; POST …/warnings/{id}/dismiss
+app.register_blueprint(interactions.routes)  # GET …/{account}/usage/{resource}/events
+app.register_blueprint(series.routes)  # GET …/{account}/usage/series
+app.register_blueprint(reports.routes)  # GET …/{account}/reports/cost, /transactions, /files/{file}
 app.register_blueprint(commitments.routes)  # PUT, DELETE …/{account}/commitments/{pool}
 app.register_blueprint(credit.routes)  # POST …/{account}/credits/grants, /{id}/void, GET …/{account}/ledger
 app.register_blueprint(purchases.routes)  # POST …/credits/purchases, GET …/{id}, GET, PUT …/{account}/auto-recharge

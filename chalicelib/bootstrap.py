@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from chalicelib.api.tokens import TokenVerifier
 from chalicelib.bus.event_bus import LogBus
 from chalicelib.domain.instants import DAY, MINUTE
+from chalicelib.files.local import LocalReportFiles
 from chalicelib.observability import configure_logs
 from chalicelib.payments.sandbox import SandboxGateway
 from chalicelib.services.audit import Auditing
@@ -19,12 +20,15 @@ from chalicelib.services.clocks import Clock, RealClock
 from chalicelib.services.commit_credit import Committing
 from chalicelib.services.container import Services
 from chalicelib.services.dismiss_warnings import DismissingWarnings
+from chalicelib.services.explain_usage import ExplainingUsage
 from chalicelib.services.grant_credit import GrantingCredit
 from chalicelib.services.issue_invoices import IssuingInvoices
 from chalicelib.services.manage_accounts import AccountManagement
 from chalicelib.services.manage_catalogue import CatalogueManagement
 from chalicelib.services.meter_events import Metering
 from chalicelib.services.move_test_clock import MovingTestClock
+from chalicelib.services.provide_reports import ProvidingReports, hand_over_by
+from chalicelib.services.read_months import ReadingMonths
 from chalicelib.services.receive_webhooks import ReceivingWebhooks
 from chalicelib.services.run_jobs import Job, Jobs
 from chalicelib.services.set_auto_recharge import SettingAutoRecharge
@@ -32,6 +36,8 @@ from chalicelib.services.settle_payments import SettlingPayments
 from chalicelib.services.show_past_balances import ShowingPastBalances
 from chalicelib.services.show_usage import ShowingUsage
 from chalicelib.services.take_payments import TakingPayments
+from chalicelib.services.usage_series import ShowingSeries
+from chalicelib.services.write_reports import WritingReports
 from chalicelib.settings import STRIPE, Settings
 from chalicelib.storage.accounts import Accounts
 from chalicelib.storage.catalogue import Catalogue
@@ -50,6 +56,7 @@ if TYPE_CHECKING:
 
     from chalicelib.bus.event_bus import EventBus
     from chalicelib.bus.work_queue import WorkQueue
+    from chalicelib.files.report_files import ReportFiles
     from chalicelib.payments.gateway import Gateway
     from chalicelib.storage.items import ItemStore
 
@@ -84,11 +91,18 @@ def open_event_bus(settings: Settings) -> EventBus:
 
 def open_work_queue(settings: Settings) -> WorkQueue | None:
     """Return the queue that *settings* name, None where they name none."""
-    if settings.work_queue is None:
-        return None
+    return None if settings.work_queue is None else _sqs_queue(settings, settings.work_queue)
+
+
+def open_report_queue(settings: Settings) -> WorkQueue | None:
+    """Return the queue of reports that *settings* name, None where they name none."""
+    return None if settings.report_queue is None else _sqs_queue(settings, settings.report_queue)
+
+
+def _sqs_queue(settings: Settings, url: str) -> WorkQueue:
     from chalicelib.bus.sqs import SqsWorkQueue  # noqa: PLC0415 - only where it is used
 
-    return SqsWorkQueue(_client("sqs", settings), settings.work_queue, settings.dead_letters or "")
+    return SqsWorkQueue(_client("sqs", settings), url, settings.dead_letters or "")
 
 
 def _client(service: str, settings: Settings) -> BaseClient:
@@ -100,6 +114,23 @@ def _client(service: str, settings: Settings) -> BaseClient:
     return get_session().create_client(service, region_name=settings.region, config=config)
 
 
+def open_report_files(settings: Settings, real_clock: Clock) -> ReportFiles:
+    """Return the bucket for large reports that *settings* name: this machine's disk where they name none."""
+    if settings.report_bucket is None:
+        return LocalReportFiles(real_clock.now)
+    from botocore.config import Config  # noqa: PLC0415 - only where it is used
+    from botocore.session import get_session  # noqa: PLC0415 - as above
+
+    from chalicelib.files.s3 import S3ReportFiles  # noqa: PLC0415 - as above
+
+    # A link is signed for the host of the bucket in its own region: another would answer with a redirection.
+    config = Config(
+        signature_version="s3v4", s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"}
+    )
+    client = get_session().create_client("s3", region_name=settings.region, config=config)
+    return S3ReportFiles(client, settings.report_bucket, real_clock.now)
+
+
 def build_services(  # noqa: PLR0913 - the parts that differ from one running system to another
     settings: Settings,
     store: ItemStore,
@@ -109,6 +140,8 @@ def build_services(  # noqa: PLR0913 - the parts that differ from one running sy
     gateway: Gateway | None = None,
     bus: EventBus | None = None,
     work_queue: WorkQueue | None = None,
+    report_files: ReportFiles | None = None,
+    report_queue: WorkQueue | None = None,
     *,
     has_stream: bool = False,
 ) -> Services:
@@ -152,6 +185,12 @@ def build_services(  # noqa: PLR0913 - the parts that differ from one running sy
         real_clock,
         work_queue,
     )
+    months = ReadingMonths(heads, pages, records, catalogue, clock)
+    reports = ProvidingReports(
+        WritingReports(months, catalogue),
+        report_files or open_report_files(settings, real_clock),
+        None if report_queue is None else hand_over_by(report_queue, clock),
+    )
     return Services(
         store=store,
         clock=clock,
@@ -168,6 +207,9 @@ def build_services(  # noqa: PLR0913 - the parts that differ from one running sy
         effects=effects,
         usage=ShowingUsage(heads, records, catalogue, clock),
         past_balances=ShowingPastBalances(heads, pages, catalogue, clock),
+        explaining=ExplainingUsage(months, catalogue),
+        series=ShowingSeries(months),
+        reports=reports,
         warnings=DismissingWarnings(changes),
         jobs=jobs,
         work_queue=work_queue,
@@ -181,5 +223,7 @@ def connect() -> tuple[Services, TokenVerifier]:
     configure_logs()
     settings = Settings.from_environment()
     queue = open_work_queue(settings)
-    services = build_services(settings, open_store(settings), work_queue=queue, has_stream=True)
+    report_queue = open_report_queue(settings)
+    store = open_store(settings)
+    services = build_services(settings, store, work_queue=queue, report_queue=report_queue, has_stream=True)
     return services, TokenVerifier.from_settings(settings)

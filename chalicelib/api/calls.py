@@ -59,6 +59,12 @@ class Call:
         """Return a header, whatever its case."""
         return cast("str | None", self._request.headers.get(name))
 
+    def address_of(self, path: str) -> str:
+        """Return the whole address of a *path* that begins with `/v1/`, as the caller has to write it."""
+        stage = str(self._request.context.get("path", "")).partition("/v1/")[0]
+        scheme = self.header("X-Forwarded-Proto") or "http"
+        return f"{scheme}://{self.header('Host') or 'localhost'}{stage}{path}"
+
     def require(self, scope: str) -> Caller:
         """
         Return the caller, who must have *scope*.

@@ -120,9 +120,14 @@ def read_cursor(query: Mapping[str, str], prefix: str) -> str | None:
     return position
 
 
+def write_cursor(position: str) -> str:
+    """Return the cursor that `read_cursor` reads as *position*."""
+    return urlsafe_b64encode(position.encode()).decode().rstrip("=")
+
+
 def page_of(entries: Iterable[tuple[str, T]], limit: int, render: Callable[[T], Mapping[str, Any]]) -> dict[str, Any]:
     """Return the first *limit* of *entries* (position and value) as a list with the cursor to the rest."""
     seen = list(islice(entries, limit + 1))
     shown = seen[:limit]
-    cursor = urlsafe_b64encode(shown[-1][0].encode()).decode().rstrip("=") if len(seen) > limit else None
+    cursor = write_cursor(shown[-1][0]) if len(seen) > limit else None
     return {"items": [render(value) for _, value in shown], "cursor": cursor}

@@ -13,6 +13,7 @@ from chalicelib.api.parameters import check_name, read_date
 from chalicelib.domain.money import format_decimal
 from chalicelib.domain.rate_card import COLUMNS, RateRow
 from chalicelib.domain.rate_card_upload import Line
+from chalicelib.domain.spreadsheet_cells import harmless
 from chalicelib.services.errors import Fault, RefusedError
 
 
@@ -27,7 +28,6 @@ ROWS_MAX: Final = 50_000
 _MEMBERS: Final = {column.lower().replace(" ", "_"): column for column in COLUMNS}
 _TITLES: Final = {**_MEMBERS, **{column: column for column in COLUMNS}}
 _SEPARATOR: Final = ";"
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 @routes.route("/v1/rate-cards/{card}/versions/{effective_from}", methods=["PUT"], content_types=ANY_CONTENT)
@@ -161,7 +161,7 @@ def _attachment(name: str, rows: Sequence[RateRow]) -> Response:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
-    writer.writerows([_harmless(cell) for cell in _values(row)] for row in rows)
+    writer.writerows([harmless(cell) for cell in _values(row)] for row in rows)
     return Response(
         body=text.getvalue(),
         headers={
@@ -169,8 +169,3 @@ def _attachment(name: str, rows: Sequence[RateRow]) -> Response:
             "Content-Disposition": f'attachment; filename="{name}"',
         },
     )
-
-
-def _harmless(cell: str) -> str:
-    """Keep a spreadsheet from running a cell as a formula."""
-    return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell

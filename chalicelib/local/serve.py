@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 from chalicelib.api.tokens import KeySource, TokenVerifier
 from chalicelib.bootstrap import build_services, open_store
+from chalicelib.files.local import LocalReportFiles
 from chalicelib.local.demo import DEMO_ACCOUNT, fill_demo
 from chalicelib.local.embedded import EmbeddedStore
 from chalicelib.local.scheduler import Scheduler
 from chalicelib.local.server import LocalServer
 from chalicelib.local.signing_key import SigningKey
 from chalicelib.observability import configure_logs
+from chalicelib.services.clocks import RealClock
 from chalicelib.settings import Settings
 from chalicelib.storage.operations import StoredTestClock
 
@@ -58,13 +60,14 @@ def serve(  # noqa: PLR0913 - the options of the command
         store.create_tables()
         if test_clock is not None:
             StoredTestClock(store).start(test_clock)
-        services = build_services(settings, store)
+        files = LocalReportFiles(RealClock().now)
+        services = build_services(settings, store, report_files=files)
         if with_demo:
             say("filling the demo account ...")
             fill_demo(store, settings, services.clock.now())
         key = SigningKey.load_or_create()
         app.use(services, TokenVerifier(KeySource.from_jwks(key.jwks())))
-        server = stack.enter_context(LocalServer(app, port=port))
+        server = stack.enter_context(LocalServer(app, port=port, files=files))
         if test_clock is None:
             stack.enter_context(Scheduler(services.jobs, services.clock))
         token = key.issue_token(ALL_SCOPES)

@@ -3,7 +3,8 @@ The HTTP loop of `usage-tab serve`: a threaded HTTP/1.1 server that stands in fo
 
 It turns requests into the events that a deployed function gets, with Chalice's own local gateway, and answers
 by itself what API Gateway would: unknown paths, methods a path does not have, bodies that are too large. Path
-parameters reach the app as they were sent, percent-encoded, as they do on AWS.
+parameters reach the app as they were sent, percent-encoded, as they do on AWS. Report files it hands out by signed
+links as S3 would, past the app.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import base64
 import json
 import logging
 import re
+import shutil
 import socket
 import sys
 import threading
@@ -33,13 +35,18 @@ from chalice.local import (
 )
 
 from chalicelib.api.problems import CONTENT_TYPE, TYPE_PREFIX
+from chalicelib.files.local import LINK_PATH
+from chalicelib.files.report_files import CONTENT_TYPE as FILE_CONTENT_TYPE
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
     from types import TracebackType
 
     from chalice.app import Chalice
+
+    from chalicelib.files.local import Download, LocalReportFiles
 
 HOST: Final = "127.0.0.1"
 BODY_BYTES_MAX: Final = 6 * 1024 * 1024
@@ -64,13 +71,22 @@ class LocalServer:
     """
     Serve *app* on the loopback interface while the context is open.
 
-    *port* 0 takes a free one. *access_log* gets one line for each request, without its query.
+    *port* 0 takes a free one. *access_log* gets one line for each request, without its query. *files* are those that
+    signed links lead to.
     """
 
-    def __init__(self, app: Chalice, *, port: int = 0, access_log: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        app: Chalice,
+        *,
+        port: int = 0,
+        access_log: Callable[[str], None] | None = None,
+        files: LocalReportFiles | None = None,
+    ) -> None:
         self._app = app
         self._port = port
         self._access_log = access_log
+        self._files = files
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -86,7 +102,7 @@ class LocalServer:
         Raises:
             OSError: if the port is taken.
         """
-        self._server = _Server(self._app, self._port, self._access_log)
+        self._server = _Server(self._app, self._port, self._access_log, self._files)
         self._port = self._server.server_address[1]
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(POLL_SECONDS,), name="http", daemon=True
@@ -156,14 +172,21 @@ class _EventConverter(LambdaEventConverter):
 class _Response(NamedTuple):
     status: int
     headers: list[tuple[str, str]]
-    body: bytes
+    body: bytes | Path
 
 
 class _Server(ThreadedHTTPServer):
     request_queue_size = BACKLOG
 
-    def __init__(self, app: Chalice, port: int, access_log: Callable[[str], None] | None) -> None:
+    def __init__(
+        self,
+        app: Chalice,
+        port: int,
+        access_log: Callable[[str], None] | None,
+        files: LocalReportFiles | None,
+    ) -> None:
         _make_threaded(app)
+        self.files = files
         self.routes: dict[str, dict[str, Any]] = app.routes
         self.matcher = RouteMatcher(list(app.routes))
         self.gateway = LocalGateway(app, Config())
@@ -247,7 +270,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         request_id = self._request_id()
         with self._server.one_request():
-            response = self._response(body, request_id)
+            response = self._download() or self._response(body, request_id)
             self._send(response, request_id)
         if self._server.access_log is not None:
             milliseconds = (time.monotonic() - started) * 1000
@@ -283,6 +306,18 @@ class _Handler(BaseHTTPRequestHandler):
         while unread > 0 and time.monotonic() < deadline and (chunk := self.rfile.read1(1 << 16)):
             unread -= len(chunk)
 
+    def _download(self) -> _Response | None:
+        """Return the file that the request's signed link leads to; None where it is no such link."""
+        parts = urlsplit(self.path)
+        if self._server.files is None or parts.path != LINK_PATH:
+            return None
+        if self.command not in {"GET", "HEAD"}:
+            return _problem(405, "method_not_allowed", "a file can only be fetched", [("Allow", "GET, HEAD")])
+        download = self._server.files.open(parts.query.removeprefix("token="))
+        if download is None:
+            return _problem(403, "link_expired", "the link is not one of this server, or has expired")
+        return _attachment(download)
+
     def _response(self, body: bytes, request_id: str) -> _Response:
         parts = urlsplit(self.path)
         path = parts.path + (f"?{parts.query}" if parts.query else "")
@@ -315,15 +350,22 @@ class _Handler(BaseHTTPRequestHandler):
         if REQUEST_ID_HEADER.lower() not in names:
             self.send_header(REQUEST_ID_HEADER, request_id or self._request_id())
         if response.status not in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}:
-            self.send_header("Content-Length", str(len(response.body)))
+            self.send_header("Content-Length", str(_length(response.body)))
             if response.body and "content-type" not in names:
                 self.send_header("Content-Type", "application/json")
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(response.body)
+            self._send_body(response.body)
         self.wfile.flush()
+
+    def _send_body(self, body: bytes | Path) -> None:
+        if isinstance(body, bytes):
+            self.wfile.write(body)
+        else:
+            with body.open("rb") as file:
+                shutil.copyfileobj(file, self.wfile)
 
     def _request_id(self) -> str:
         headers = getattr(self, "headers", None)
@@ -341,6 +383,20 @@ class _Handler(BaseHTTPRequestHandler):
 
     def version_string(self) -> str:
         return "usage-tab"
+
+
+def _length(body: bytes | Path) -> int:
+    return len(body) if isinstance(body, bytes) else body.stat().st_size
+
+
+def _attachment(download: Download) -> _Response:
+    headers = [
+        ("Content-Type", FILE_CONTENT_TYPE),
+        ("Content-Disposition", f'attachment; filename="{download.name}"'),
+        ("Cache-Control", "no-store"),
+        ("X-Content-Type-Options", "nosniff"),
+    ]
+    return _Response(200, headers, download.path)
 
 
 def _is_cross_origin(route: dict[str, Any]) -> bool:

@@ -14,16 +14,19 @@ if TYPE_CHECKING:
     from chalicelib.services.clocks import Clock
     from chalicelib.services.commit_credit import Committing
     from chalicelib.services.dismiss_warnings import DismissingWarnings
+    from chalicelib.services.explain_usage import ExplainingUsage
     from chalicelib.services.grant_credit import GrantingCredit
     from chalicelib.services.manage_accounts import AccountManagement
     from chalicelib.services.manage_catalogue import CatalogueManagement
     from chalicelib.services.meter_events import Metering
     from chalicelib.services.move_test_clock import MovingTestClock
+    from chalicelib.services.provide_reports import ProvidingReports
     from chalicelib.services.receive_webhooks import ReceivingWebhooks
     from chalicelib.services.run_jobs import Jobs
     from chalicelib.services.set_auto_recharge import SettingAutoRecharge
     from chalicelib.services.show_past_balances import ShowingPastBalances
     from chalicelib.services.show_usage import ShowingUsage
+    from chalicelib.services.usage_series import ShowingSeries
     from chalicelib.storage.accounts import Accounts
     from chalicelib.storage.items import ItemStore
     from chalicelib.storage.records import Records
@@ -53,6 +56,9 @@ class Services:
     effects: CarryingOutEffects
     usage: ShowingUsage
     past_balances: ShowingPastBalances
+    explaining: ExplainingUsage
+    series: ShowingSeries
+    reports: ProvidingReports
     warnings: DismissingWarnings
     jobs: Jobs
     work_queue: WorkQueue | None

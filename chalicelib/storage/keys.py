@@ -190,6 +190,16 @@ def page_by_charge(account: str, period: Period, at: Instant, version: int, page
     return Key(pages_by_charge(account, period), f"{fixed_width(at)}#{version:012d}#{page_id.hex()}")
 
 
+def page_of(sort_key: str) -> bytes:
+    """Return the page that an index entry by the order of charging names."""
+    return bytes.fromhex(sort_key.rpartition("#")[2])
+
+
+def pages_by_charge_from(at: Instant, version: int, part: int) -> str:
+    """Return the lowest sort key of pages that hold what came at or after a place in the order of charging."""
+    return f"{fixed_width(at)}#{version:012d}#{part:04x}"
+
+
 def end_of_hour(instant: Instant) -> Instant:
     """Return the last instant of the UTC hour of *instant*."""
     return instant // HOUR * HOUR + HOUR - 1

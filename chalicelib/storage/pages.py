@@ -17,7 +17,8 @@ from __future__ import annotations
 import secrets
 from bisect import bisect_left
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final
+from itertools import islice
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec import Struct
 
@@ -42,12 +43,31 @@ PAGE_SPAN_MAX: Final = MINUTE
 PAGE_BYTES_MAX: Final = 200_000
 """Length of the texts of a page's events, which leaves room below 300 KB for the rest."""
 
+PAGES_AT_ONCE_MAX: Final = 16
+"""Pages fetched together while a month is read: few enough to be held in memory, 300 KB each at the most."""
+
+_ENTRIES_AT_ONCE: Final = 100
 _EVENT_BYTES: Final = 40
+_PART_BYTES: Final = 2
 _RANDOM_BYTES: Final = 14
 
 
 class LostPageError(Exception):
     """A page that counts is not in the store: its events cannot be told from new ones, so none are taken."""
+
+
+class Position(NamedTuple):
+    """
+    Where a charge stands in the order of charging: positions sort as charges do, and never change.
+
+    *at* and *version* are those of its taking, *part* is which of the pages that a large taking was cut into, *place*
+    counts from 0 in that. A taking that moves from the tail of a head into a page is of one part, so it is part 0.
+    """
+
+    at: Instant
+    version: int
+    part: int
+    place: int
 
 
 class Recorded(Struct, frozen=True):
@@ -84,6 +104,11 @@ class Pages:
         self._clock = clock
         self._retention = retention
 
+    @property
+    def retention(self) -> Instant:
+        """Return how long usage is kept, microseconds."""
+        return self._retention
+
     def kept_since(self, now: Instant) -> Instant:
         """Return since when, by the service's clock, all usage is kept."""
         return now - self._retention
@@ -94,7 +119,7 @@ class Pages:
         names = []
         items = []
         for sequence, page in enumerate(_paginate(takings)):
-            page_id = sequence.to_bytes(2, "big") + secrets.token_bytes(_RANDOM_BYTES)
+            page_id = sequence.to_bytes(_PART_BYTES, "big") + secrets.token_bytes(_RANDOM_BYTES)
             key = keys.page(account, page_id)
             items.append(Item(key.pk, key.sk, body=encode_takings(page, deflate=True), expires=expires))
             names.append(name_page(page_id, page))
@@ -121,6 +146,24 @@ class Pages:
         for _, takings in self._pages_of(head, period):
             yield from (taking for taking in takings if taking.version < first_version_beyond_pages(head))
         yield from head.tail
+
+    def newest_first(
+        self, head: Head, period: Period, before: Position | None = None
+    ) -> Iterator[tuple[Position, Charge]]:
+        """
+        Yield the charges in pages and takings of *period* as of *head*, the last first, from behind *before*.
+
+        Among them are charges of other periods that were taken in between. What comes after *head* never moves what
+        lies behind a position, so that a list goes on where it ended however much is taken meanwhile.
+        """
+        for taking in reversed(head.tail):
+            yield from _backwards(taking, 0, before)
+        beyond = first_version_beyond_pages(head)
+        for page_id, takings in self._fetched(head.state.account.id, self._names_backwards(head, period, before)):
+            part = int.from_bytes(page_id[:_PART_BYTES], "big")
+            for taking in reversed(takings):
+                if taking.version < beyond:
+                    yield from _backwards(taking, part, before)
 
     def taken_between(self, snapshot: Head, head: Head, until: Instant, last: Period) -> Iterator[Taking]:
         """
@@ -182,19 +225,50 @@ class Pages:
         named = {name.id: name for name in head.pages if period in name.periods}
         partition = keys.pages_by_charge(account, period)
         lower = keys.FIRST if since is None else keys.fixed_width(since)
-        for entry in self._store.query(Table.PAGES, partition, lower, keys.LAST):
-            page_id = bytes.fromhex(entry.sk.rpartition("#")[2])
-            named.pop(page_id, None)
-            yield page_id, self._read(account, page_id)
-        for page_id in named:
-            yield page_id, self._read(account, page_id)
+        yield from self._fetched(account, self._names_forwards(partition, lower, named))
 
-    def _read(self, account: str, page_id: bytes) -> tuple[Taking, ...]:
-        takings = self.read(account, page_id)
-        if takings is None:
-            message = f"page {page_id.hex()} of account {account}"
-            raise LostPageError(message)
-        return takings
+    def _names_forwards(self, partition: str, lower: str, named: dict[bytes, PageName]) -> Iterator[bytes]:
+        for entry in self._store.query(Table.PAGES, partition, lower, keys.LAST):
+            page_id = keys.page_of(entry.sk)
+            named.pop(page_id, None)
+            yield page_id
+        yield from named
+
+    def _names_backwards(self, head: Head, period: Period, before: Position | None) -> Iterator[bytes]:
+        """Yield the names of the pages of *period*, the last first, from that which holds *before* on."""
+        account = head.state.account.id
+        partition = keys.pages_by_charge(account, period)
+        upper = keys.LAST if before is None else self._first_entry_from(partition, before)
+        entries = {
+            name.id: keys.page_by_charge(account, period, name.at, name.version, name.id).sk
+            for name in head.pages
+            if period in name.periods
+        }
+        named = [page_id for page_id, entry in entries.items() if entry <= upper]
+        yield from sorted(named, key=lambda page_id: entries[page_id], reverse=True)
+        found = self._store.query(
+            Table.PAGES, partition, keys.FIRST, upper, newest_first=True, page_size=_ENTRIES_AT_ONCE
+        )
+        yield from (page_id for entry in found if (page_id := keys.page_of(entry.sk)) not in entries)
+
+    def _first_entry_from(self, partition: str, position: Position) -> str:
+        """Return the sort key of the page that holds *position*: the first whose last taking is not before it."""
+        lower = keys.pages_by_charge_from(position.at, position.version, position.part)
+        entries = self._store.query(Table.PAGES, partition, lower, keys.LAST, page_size=1)
+        return next((entry.sk for entry in entries), keys.LAST)
+
+    def _fetched(self, account: str, page_ids: Iterator[bytes]) -> Iterator[tuple[bytes, tuple[Taking, ...]]]:
+        """Yield pages in the order of their names; more at once the further the reader goes."""
+        at_once = 1
+        while names := list(islice(page_ids, at_once)):
+            wanted = {name: keys.page(account, name) for name in names}
+            items = {item.key: item for item in self._store.get_many(Table.PAGES, wanted.values())}
+            for name, key in wanted.items():
+                if key not in items:
+                    message = f"page {name.hex()} of account {account}"
+                    raise LostPageError(message)
+                yield name, decode_takings(items.pop(key).body or b"", account, deflated=True)
+            at_once = min(2 * at_once, PAGES_AT_ONCE_MAX)
 
 
 class Lookup:
@@ -245,6 +319,13 @@ class Lookup:
 def first_version_beyond_pages(head: Head) -> int:
     """Return the first version whose events, as of *head*, are not in pages: its tail's, else that after its own."""
     return head.tail[0].version if head.tail else head.version + 1
+
+
+def _backwards(taking: Taking, part: int, before: Position | None) -> Iterator[tuple[Position, Charge]]:
+    for place in reversed(range(len(taking.charges))):
+        position = Position(taking.at, taking.version, part, place)
+        if before is None or position < before:
+            yield position, taking.charges[place]
 
 
 def _any_within(times: Sequence[Instant], spans: Iterable[Span]) -> bool:

@@ -68,6 +68,19 @@ class Records:
         """Return the head's version that the ledger entry at *position* came with, and its place in that commit."""
         return keys.commit_of_ledger_entry(position)
 
+    def settlements(self, account: str, start: Instant, end: Instant) -> list[tuple[int, LedgerEntry]]:
+        """
+        Return the entries due from *start* to *end* whose credit paid on its arrival what was open, the oldest first.
+
+        With each comes the version of the head that its commit made.
+        """
+        entries = [
+            (keys.commit_of_ledger_entry(position)[0], entry)
+            for position, entry in self.ledger(account, start, end)
+            if entry.settled
+        ]
+        return sorted(entries, key=lambda found: found[0])
+
     def invoices(self, account: str, before: str | None = None) -> Iterator[tuple[str, Invoice]]:
         """Yield an account's invoices with their positions, newest first, from behind position *before*."""
         for item in self._newest_first(account, "invoice#", f"invoice#{keys.LAST}", before):

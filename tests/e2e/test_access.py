@@ -37,6 +37,7 @@ class Route(NamedTuple):
     body: Any = None
     status: int = 200
     pool: str = "contact_center_services"
+    resource: str = "fax"
 
     @property
     def is_of_an_account(self) -> bool:
@@ -45,12 +46,17 @@ class Route(NamedTuple):
 
     def path_for(self, account: str) -> str:
         """Fill in the path."""
-        return self.path.format(account=account, pool=self.pool, **NAMES)
+        return self.path.format(account=account, pool=self.pool, resource=self.resource, **NAMES)
 
 
 ROUTES = (
     Route("GET", "/v1/accounts/{account}/usage", "usage:read"),
     Route("GET", "/v1/accounts/{account}/balances", "usage:read"),
+    Route("GET", "/v1/accounts/{account}/usage/series", "usage:read"),
+    Route("GET", "/v1/accounts/{account}/usage/{resource}/events", "usage:read", resource="call"),
+    Route("GET", "/v1/accounts/{account}/reports/cost", "usage:read"),
+    Route("GET", "/v1/accounts/{account}/reports/transactions", "usage:read"),
+    Route("GET", "/v1/accounts/{account}/reports/files/{file}", "usage:read", status=404),
     Route("GET", "/v1/accounts/{account}/invoices", "usage:read"),
     Route("GET", "/v1/accounts/{account}/invoices/upcoming", "usage:read"),
     Route("GET", "/v1/accounts/{account}/invoices/{period}", "usage:read", status=404),
@@ -86,6 +92,7 @@ NAMES = {
     "card": "access",
     "effective_from": "2021-01-01",
     "job": "issue-invoices",
+    "file": "cost-2021-01-1-0",
 }
 
 every_route = pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")

@@ -1,0 +1,36 @@
+"""Cells that a spreadsheet would run."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.domain.spreadsheet_cells import harmless
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=1+1",
+        "+1206",
+        "-2+3",
+        "@SUM(A1)",
+        "\t=1",
+        "\rx",
+        "\nx",
+        " =1",
+        '"=1+1"',
+        "'=1",
+        "  '\"@x",
+        "\u00a0=1",
+        "-5",
+    ],
+)
+def test_what_begins_like_a_formula_is_text(text: str) -> None:
+    """An apostrophe in front keeps a spreadsheet from running a cell, also behind quotes and space."""
+    assert harmless(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["", "i-99", "1-2", "Calls to +44", " plain", '"quoted"', "a=b", "1206****"])
+def test_other_texts_are_left_alone(text: str) -> None:
+    """What no spreadsheet runs stays as it is."""
+    assert harmless(text) == text
