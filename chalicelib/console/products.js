@@ -19,7 +19,7 @@ function empty(period, { text, format }) {
   return h("div", { class: "blank", data: { state: "empty" } },
     h("span", { class: "blank-icon" }, icon("chart")),
     h("h3", {}, text("products.emptyTitle", { month })),
-    h("p", {}, text(past ? "products.emptyPast" : "products.empty")));
+    !past && h("p", {}, text("products.empty")));
 }
 
 // The roles repeat what the elements mean: narrow windows lay the table out as cards, and browsers drop a
@@ -94,7 +94,7 @@ function meter(units, label, valueText) {
   const share = perMille(units.remaining, units.included);
   const tone = share <= RUNNING_OUT_PER_MILLE ? "meter meter-low" : "meter";
   const fill = h("span", { class: "meter-fill" });
-  fill.style.inlineSize = `${share / 10}%`;
+  fill.style.width = `${share / 10}%`;
   return h("div", {
     class: tone,
     role: "meter",

@@ -59,12 +59,10 @@ export class Shell {
 
   showIdentity(account) {
     const paid = this.#text(`payment.${account.payment_method}`);
-    const initial = [...account.name.trim()][0] ?? "?";
     refill(this.identity,
       h("div", { class: "identity-lines" },
         h("span", { class: "identity-name" }, account.name),
-        h("span", { class: "identity-note" }, `${paid} · ${account.currency}`)),
-      h("span", { class: "monogram", "aria-hidden": "true" }, initial.toLocaleUpperCase()));
+        h("span", { class: "identity-note" }, `${paid} · ${account.currency}`)));
   }
 
   /**
@@ -130,7 +128,7 @@ export class Shell {
     const group = (label, periods) => periods.length > 0
       && h("optgroup", { label: this.#text(label) },
         periods.map((period) => h("option", { value: period }, format.month(period))));
-    refill(this.#picker, ...[group("head.current", current), group("invoices.title", past)].filter(Boolean));
+    refill(this.#picker, ...[group("head.current", current), group("status.invoiced", past)].filter(Boolean));
     this.#picker.dataset.periods = key;
     this.#picker.value = shown;
     this.#controls.hidden = false;

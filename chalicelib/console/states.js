@@ -39,9 +39,9 @@ export function signedOutCard(text, { expired }) {
 }
 
 /** A line over the page that tells of something the numbers do not. */
-export function notice(kind, iconName, message, action = null) {
+export function notice(kind, message, action = null) {
   return h("div", { class: `notice notice-${kind}`, data: { notice: kind } },
-    icon(iconName),
+    icon({ info: "clock", good: "check" }[kind] ?? kind),
     h("p", {}, message),
     action && h("button", {
       type: "button",
