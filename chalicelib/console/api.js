@@ -1,5 +1,6 @@
 const TIMEOUT_MS = 20_000;
 const INVOICES_PER_PAGE = 24;
+const POLL_MS = 2_000;
 
 /** What went wrong with a request: the fields of problem+json, or `code` `unreachable` without any answer. */
 export class Problem extends Error {
@@ -40,10 +41,6 @@ export class Api {
     return this.#json(`/invoices/${encodeURIComponent(period)}`);
   }
 
-  series(period) {
-    return this.#json("/usage/series", { period, granularity: "day" });
-  }
-
   async dismissWarning(id) {
     await this.#request(`/warnings/${encodeURIComponent(id)}/dismiss`, { method: "POST" });
   }
@@ -66,10 +63,16 @@ export class Api {
     return this.#json("/auto-recharge", {}, { method: "PUT", body });
   }
 
-  /** The rate card as `{name, blob}`, ready to be saved. */
-  async usagePricing() {
-    const response = await this.#request("/rate-card", { accept: "text/csv" });
-    const name = fileName(response.headers.get("Content-Disposition")) ?? `usage-pricing-${this.account}.csv`;
+  /** A CSV as `{name, blob}`, ready to be saved. One that is prepared as a file is waited for. */
+  async download(path, query = {}) {
+    const accept = "text/csv";
+    let response = await this.#request(path, { query, accept });
+    while (response.status === 202) {
+      const { poll } = await whole(response.json());
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      response = await this.#request(`/reports/files/${poll.split("/").pop()}`, { accept });
+    }
+    const name = fileName(response.headers.get("Content-Disposition")) ?? `usage-${this.account}.csv`;
     return { name, blob: await whole(response.blob()) };
   }
 

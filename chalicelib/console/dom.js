@@ -37,6 +37,12 @@ export function h(tag, properties = {}, ...children) {
   return element;
 }
 
+/** A button that does `run`. `kind` is a class beside its own, `focus` its name for `refill`. */
+export function button({ run, kind = "", focus = null, ...attributes }, ...children) {
+  const own = { type: "button", class: `button ${kind}`, data: { focus }, on: { click: run } };
+  return h("button", { ...own, ...attributes }, ...children);
+}
+
 function absent(value) {
   return value === null || value === undefined || value === false;
 }

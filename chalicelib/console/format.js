@@ -22,7 +22,7 @@ export class Formatter {
     return new Formatter({ locale: this.locale, text: this.text, currency, timeZone: this.timeZone });
   }
 
-  /** Money at the currency's minor digits; an amount too small for them is shown whole, not as zero. */
+  /** Money at the currency's minor digits; an amount too small for them is shown whole. */
   money(value) {
     const tiny = !isZero(value) && roundsToZero(value, this.minorDigits);
     return tiny ? this.exactMoney(value) : this.#currency().format(unsigned(value));
@@ -32,7 +32,7 @@ export class Formatter {
     return this.#currency({ maximumFractionDigits: EXACT_DIGITS }).format(unsigned(value));
   }
 
-  /** A quantity given in the product's unit, in its display unit: "1,187.23 min". */
+  /** A quantity in the product's display unit: "1,187.23 min". */
   quantity(value, product) {
     const { shown, unit } = inDisplayUnit(value, product);
     return this.#measure(shown, unit, "short");
@@ -43,7 +43,7 @@ export class Formatter {
     return this.#number(inDisplayUnit(value, product).shown);
   }
 
-  /** The quantity as it was metered, in the product's own unit and not rounded. */
+  /** The quantity as it was metered, not rounded. */
   exactQuantity(value, product) {
     return this.#measure(value, product.unit, "long", { maximumFractionDigits: EXACT_DIGITS });
   }

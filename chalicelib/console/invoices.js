@@ -1,4 +1,4 @@
-import { h, icon, refill } from "./dom.js";
+import { button, h, icon, refill } from "./dom.js";
 import { money } from "./figures.js";
 import { Sheet } from "./sheet.js";
 import { failedBlock } from "./states.js";
@@ -83,12 +83,7 @@ export class Invoices {
           h("th", { scope: "col", class: "wide-only" }, text("invoice.issued")),
           h("th", { scope: "col", class: "number" }, text("invoice.total")))),
         h("tbody", {}, [this.#upcoming, ...this.items].filter(Boolean).map((invoice) => this.#row(invoice)))),
-      this.#cursor && h("button", {
-        type: "button",
-        class: "button",
-        data: { focus: "older" },
-        on: { click: () => this.#page(this.#cursor) },
-      }, text("invoices.older")));
+      this.#cursor && button({ focus: "older", run: () => this.#page(this.#cursor) }, text("invoices.older")));
   }
 
   #row(invoice) {
@@ -96,13 +91,10 @@ export class Invoices {
     const month = ui.format.month(invoice.period);
     const upcoming = invoice.status === "upcoming";
     const id = upcoming ? "upcoming" : invoice.period;
+    const run = () => this.#open(id, invoice.period);
     return h("tr", { data: { period: id } },
-      h("th", { scope: "row" }, h("button", {
-        type: "button",
-        class: "row-link",
-        "aria-haspopup": "dialog",
-        data: { focus: `invoice-${id}` },
-        on: { click: () => this.#open(id, invoice.period) },
+      h("th", { scope: "row" }, button({
+        class: "row-link", "aria-haspopup": "dialog", focus: `invoice-${id}`, run,
       }, month, icon("chevron")), upcoming && h("span", { class: "tag" }, ui.text("invoice.upcoming"))),
       h("td", { class: "wide-only" },
         h("time", { datetime: invoice.issued_at }, ui.format.dayOf(invoice.issued_at))),
@@ -145,14 +137,10 @@ export class Invoices {
       invoice.lines.length > 0
         ? this.#lines(invoice, products, ui)
         : h("p", { class: "quiet" }, text("products.emptyTitle", { month: format.month(invoice.period) })),
-      h("button", {
-        type: "button",
-        class: "button",
-        on: {
-          click: () => {
-            this.#sheet.close();
-            this.#context.onShowPeriod(invoice.period);
-          },
+      button({
+        run: () => {
+          this.#sheet.close();
+          this.#context.onShowPeriod(invoice.period);
         },
       }, text("invoice.showUsage", { month: format.month(invoice.period) })),
     ];

@@ -67,15 +67,25 @@ Download usage pricing
 Transferir preços de utilização
 Descargar precios de consumo
 
-head.downloaded
-Usage pricing was downloaded.
-Os preços de utilização foram transferidos.
-Se han descargado los precios de consumo.
+download.done
+The file was downloaded.
+O ficheiro foi transferido.
+Se ha descargado el archivo.
 
-head.notDownloaded
-Usage pricing could not be downloaded. {reason}
-Não foi possível transferir os preços de utilização. {reason}
-No se han podido descargar los precios de consumo. {reason}
+download.failed
+The file could not be downloaded. {reason}
+Não foi possível transferir o ficheiro. {reason}
+No se ha podido descargar el archivo. {reason}
+
+report.cost
+Cost report
+Relatório de custos
+Informe de costes
+
+report.transactions
+Transactions report
+Relatório de transações
+Informe de transacciones
 
 head.asOf
 Numbers true up to
@@ -86,11 +96,6 @@ head.lastEvent
 last usage
 última utilização
 último consumo
-
-head.zone
-Time zone: {zone}
-Fuso horário: {zone}
-Zona horaria: {zone}
 
 closing.notice
 The invoice of {month} is still being issued. Late usage can still change these numbers.

@@ -44,7 +44,7 @@ export class UsagePage {
     this.#shell.openHead({
       onPeriod: (period) => this.#pick(period),
       onRefresh: () => this.#refresh({ asked: true }),
-      onDownload: () => this.#download(),
+      onDownload: ({ currentTarget: button }) => this.#download(button, "/rate-card"),
     });
     document.addEventListener("visibilitychange", this.#visibility);
     addEventListener("online", this.#visibility);
@@ -132,7 +132,11 @@ export class UsagePage {
   #showTab(usage) {
     refill(this.#shell.body,
       summaryCard(usage, this.#ui, { onDismiss: (id) => this.#dismiss(id), onManage: () => this.#manage() }),
-      productsCard(usage, this.#ui));
+      productsCard(usage, this.#ui, {
+        onReport: ({ currentTarget: button }, kind) => {
+          this.#download(button, `/reports/${kind}`, { period: usage.period.id });
+        },
+      }));
   }
 
   #showNotices(...more) {
@@ -257,14 +261,16 @@ export class UsagePage {
     }
   }
 
-  async #download() {
-    const button = this.#shell.downloadButton;
+  async #download(button, path, query) {
     button.disabled = true;
     try {
-      save(await this.#api.usagePricing());
-      this.#shell.announce(this.#text("head.downloaded"));
+      const file = await this.#api.download(path, query);
+      if (!this.#stopped) {
+        save(file);
+        this.#shell.announce(this.#text("download.done"));
+      }
     } catch (problem) {
-      this.#tell("head.notDownloaded", problem);
+      this.#tell("download.failed", problem);
     } finally {
       button.disabled = false;
     }

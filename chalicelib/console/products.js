@@ -1,15 +1,18 @@
 import { equal, isZero, perMille } from "./decimal.js";
-import { h, icon } from "./dom.js";
+import { button, h, icon } from "./dom.js";
 import { balance, committedCredit, committedCreditPeriod, money } from "./figures.js";
 
 const COLUMNS = ["product", "quantity", "freeUnits", "amount", "balance", "commit", "commitPeriod"];
 const RUNNING_OUT_PER_MILLE = 200;
 
-/** The card with one row per product used in the period; with none, what to expect instead. */
-export function productsCard(usage, ui) {
+/** The card with one row per product used in the period, and its reports: `onReport(event, kind)`. */
+export function productsCard(usage, ui, { onReport }) {
+  const report = (kind) => button({ focus: kind, run: (event) => onReport(event, kind) },
+    icon("download"), ui.text(`report.${kind}`));
   return h("section", { class: "card", "aria-labelledby": "products-title" },
     h("div", { class: "card-head" },
-      h("h2", { id: "products-title" }, ui.text("products.title"))),
+      h("h2", { id: "products-title" }, ui.text("products.title")),
+      h("div", { class: "manage" }, ["cost", "transactions"].map(report))),
     usage.products.length > 0 ? table(usage, ui) : empty(usage.period, ui));
 }
 
@@ -39,7 +42,7 @@ function row(product, period, ui) {
     h("div", { class: "cell" }, ...content));
   const credit = product.committed_credit;
   return h("tr", { role: "row", data: { resource: product.resource } },
-    h("th", { role: "rowheader", scope: "row", class: "column-product" }, name(product, ui)),
+    h("th", { role: "rowheader", scope: "row" }, name(product, ui)),
     cell("quantity", "quantity", ...quantity(product, ui)),
     cell("freeUnits", "free_units", ...freeUnits(product, ui)),
     cell("amount", "amount", ...amount(product, ui)),
@@ -51,7 +54,7 @@ function row(product, period, ui) {
 
 function name(product, { text }) {
   const tag = product.included_in && h("span", { class: "tag" }, text("pool.contactCenterServices"));
-  return h("div", { class: "product" }, h("span", { class: "product-name" }, product.name), tag);
+  return h("div", { class: "product" }, h("span", {}, product.name), tag);
 }
 
 function quantity(product, ui) {

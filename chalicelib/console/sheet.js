@@ -1,4 +1,4 @@
-import { h, icon, refill } from "./dom.js";
+import { button, h, icon, refill } from "./dom.js";
 
 /** A modal dialog over the page. It is in the document only while it is open. */
 export class Sheet {
@@ -32,12 +32,8 @@ export class Sheet {
       h("div", { class: "sheet-frame" },
         h("div", { class: "sheet-head" },
           h("h2", { id: "sheet-title" }),
-          h("button", {
-            type: "button",
-            class: "button button-icon",
-            "aria-label": text("sheet.close"),
-            on: { click: () => dialog.close() },
-          }, icon("close"))),
+          button({ kind: "button-icon", "aria-label": text("sheet.close"), run: () => dialog.close() },
+            icon("close"))),
         this.#body));
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
     dialog.addEventListener("close", () => this.#onClosed(dialog, opener));

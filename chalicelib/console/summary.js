@@ -1,5 +1,5 @@
 import { isNegative, isZero, perMille } from "./decimal.js";
-import { h, icon } from "./dom.js";
+import { button, h, icon } from "./dom.js";
 import { balance, committedCredit, committedCreditPeriod, money } from "./figures.js";
 
 const CONTACT_CENTER_SERVICES = "contact_center_services";
@@ -13,7 +13,7 @@ export function summaryCard(usage, ui, { onDismiss, onManage }) {
   return h("section", { class: "card", ...label, data: { pool: CONTACT_CENTER_SERVICES } },
     h("div", { class: "card-head" },
       h("div", {},
-        h("h2", { id: "pool-title", tabindex: "-1", data: { focus: "pool-title" } }, text("pool.contactCenterServices")),
+        h("h2", { id: "pool-title", tabindex: "-1", data: { focus: "pool" } }, text("pool.contactCenterServices")),
         h("p", { class: "card-note" }, text("pool.explained"))),
       usage.period.status !== "invoiced" && manage(pool.manage_credits.auto_recharge, text, onManage)),
     warnings(pool.warnings, ui, onDismiss),
@@ -26,13 +26,8 @@ export function summaryCard(usage, ui, { onDismiss, onManage }) {
 function manage(recharge, text, onManage) {
   return h("div", { class: "manage" },
     recharge.available && h("p", { class: "card-note" }, text(recharge.enabled ? "auto.active" : "auto.off")),
-    h("button", {
-      type: "button",
-      class: "button",
-      "aria-haspopup": "dialog",
-      data: { focus: "manage-credits" },
-      on: { click: onManage },
-    }, icon("card"), text("credits.manage")));
+    button({ "aria-haspopup": "dialog", focus: "manage-credits", run: onManage },
+      icon("card"), text("credits.manage")));
 }
 
 function warnings(list, { text }, onDismiss) {
@@ -42,12 +37,11 @@ function warnings(list, { text }, onDismiss) {
   const item = (warning) => h("li", { class: "notice notice-warning", data: { warning: warning.id } },
     icon("warning"),
     h("p", {}, warning.message),
-    h("button", {
-      type: "button",
-      class: "button button-quiet",
+    button({
+      kind: "button-quiet",
       "aria-label": text("warning.dismissNamed", { message: warning.message }),
-      data: { focus: `warning-${warning.id}` },
-      on: { click: () => onDismiss(warning.id) },
+      focus: `warning-${warning.id}`,
+      run: () => onDismiss(warning.id),
     }, text("warning.dismiss")));
   return h("ul", { class: "warnings", "aria-label": text("warning.list") }, list.map(item));
 }

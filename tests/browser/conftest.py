@@ -51,19 +51,19 @@ def open_page(server: Server, browser: Browser, account: str) -> Iterator[Callab
     """
     Give a function that opens the page of the account, by default for a reader in the United States.
 
-    It takes what a browser context takes, `of` for another account and `token` for another token. A page that raised
-    an error of its own fails the test.
+    It takes what a browser context takes, `of` for another account, `token` for another token and `at` for another
+    server. A page that raised an error of its own fails the test.
     """
     contexts = []
     raised: list[str] = []
 
-    def open_(of: str = account, token: str = server.token, **options: Any) -> Page:
+    def open_(of: str = account, token: str = "", at: Server = server, **options: Any) -> Page:
         context = browser.new_context(**{"locale": "en-US", "reduced_motion": "reduce", **options})
         contexts.append(context)
         context.set_default_timeout(SECONDS_MAX * 1000)
         page = context.new_page()
         page.on("pageerror", lambda error: raised.append(str(error)))
-        page.goto(f"{server.url}/#token={token}&account={of}")
+        page.goto(f"{at.url}/#token={token or at.token}&account={of}")
         return page
 
     yield open_

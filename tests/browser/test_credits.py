@@ -79,6 +79,18 @@ def test_a_declined_card_buys_nothing(server: Server, account: str, page: Page) 
     expect(page.get_by_text("New balance: $106.70")).to_be_visible()
 
 
+def test_what_else_is_refused_is_told_in_the_services_words(server: Server, account: str, page: Page) -> None:
+    """An account that came to pay by invoice while the dialog was open buys nothing."""
+    manage_credits(page)
+    pay_by_invoice(server.client, account)
+    page.get_by_label("Amount in USD", exact=True).fill("100")
+    page.get_by_role("button", name="Buy $100.00").click()
+
+    reason = "Nothing was bought. only accounts that pay by card can buy credit"
+    expect(page.get_by_role("status").get_by_text(reason)).to_be_visible()
+    assert purchases(server, account) == []
+
+
 def test_a_pending_purchase_is_followed_until_it_is_known(server: Server, account: str, page: Page) -> None:
     """An outcome that is not known yet is told as such, and the balance comes by itself."""
     pay_with(server.client, account, "tok_error")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.samples import NOW, commit, fill, put_catalogue
 from tests.e2e.client import event
@@ -89,15 +89,13 @@ def test_a_warning_stays_away_once_dismissed(server: Server, account: str, open_
     assert server.client.usage(account)["contact_center_services"]["warnings"] == []
 
 
-def test_a_month_closes_and_becomes_an_invoice(tmp_path: Path, account: str, open_page: Callable[..., Page]) -> None:
+def test_a_month_closes_and_becomes_an_invoice(tmp_path: Path, open_page: Callable[..., Page]) -> None:
     """While the invoice is being issued the page says so; afterwards the month is among the past ones."""
     with Server(tmp_path, "--no-demo", "--test-clock", NOW) as server:
         put_catalogue(server.client)
-        fill(server.client, account)
+        fill(server.client, "closing")
         server.client.move_clock("2026-12-01T00:30:00Z")
-        page = open_page()
-        page.goto("about:blank")
-        page.goto(server.page + f"&account={account}")
+        page = open_page("closing", at=server)
         expect(page.get_by_text("Closing", exact=True)).to_be_visible()
         expect(page.get_by_text("The invoice of November 2026 is still being issued.")).to_be_visible()
 
@@ -110,3 +108,37 @@ def test_a_month_closes_and_becomes_an_invoice(tmp_path: Path, account: str, ope
         expect(page.get_by_role("heading", level=1)).to_have_text("November 2026")
         expect(page.get_by_text("Balance at issue")).to_be_visible()
         expect(page.get_by_role("button", name="Manage credits")).to_have_count(0)
+
+
+def test_a_report_that_is_prepared_as_a_file_is_waited_for(page: Page, tmp_path: Path) -> None:
+    """While the service answers 202 the page asks again where it is told to, and then saves the file."""
+    asked = []
+
+    def prepare(route: Route) -> None:
+        asked.append(route.request.url.partition("/reports/")[2])
+        if len(asked) == 1:
+            route.fulfill(status=202, json={"status": "preparing", "poll": "https://usage.example/files/cost-7.csv"})
+        else:
+            disposition = 'attachment; filename="cost-2026-11.csv"'
+            headers = {"Content-Type": "text/csv", "Content-Disposition": disposition}
+            route.fulfill(body="Interaction ID\n", headers=headers)
+
+    page.route("**/reports/**", prepare)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Cost report").click()
+    download.value.save_as(tmp_path / "cost.csv")
+
+    assert asked == ["cost?period=2026-11", "files/cost-7.csv"]
+    assert download.value.suggested_filename == "cost-2026-11.csv"
+    assert (tmp_path / "cost.csv").read_text(encoding="utf-8") == "Interaction ID\n"
+
+
+def test_a_download_that_fails_says_why(page: Page) -> None:
+    """The numbers stay, with the service's words above them."""
+    detail = "the usage of 2024-01 is not kept any more"
+    page.route("**/reports/**", lambda route: route.fulfill(status=410, json={"code": "gone", "detail": detail}))
+    page.get_by_role("button", name="Transactions report").click()
+
+    notice = page.get_by_role("main").get_by_text(f"The file could not be downloaded. {detail}")
+    expect(notice).to_be_visible()
+    expect(page.locator(".headline")).to_have_text("$6.70credit left")
