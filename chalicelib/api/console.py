@@ -32,8 +32,11 @@ _HEADERS: Final = {
 @routes.route("/", methods=["GET"])
 @answering(routes)
 def get_page(call: Call) -> Response:  # noqa: ARG001 - the page is the same for everybody
-    """Show the Usage page."""
-    return _file("index.html")
+    """Show the Usage page, and name all its modules at once, so that none waits for another to ask for it."""
+    page = _file("index.html")
+    modules = sorted(name for name in _folder() if name.endswith(".js"))
+    page.headers["Link"] = ", ".join(f"<console/{name}>; rel=modulepreload" for name in modules)
+    return page
 
 
 @routes.route("/console/{name}", methods=["GET"])

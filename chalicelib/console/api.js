@@ -1,15 +1,12 @@
 const TIMEOUT_MS = 20_000;
 const INVOICES_PER_PAGE = 24;
+const POLL_MS = 2_000;
 
 /** What went wrong with a request: the fields of problem+json, or `code` `unreachable` without any answer. */
 export class Problem extends Error {
-  constructor({ status = 0, code = "", title = "", detail = "", requestId = null, retryAfterSeconds = 0 }) {
+  constructor({ status = 0, code = "", title = "", detail = "", errors = [], ...rest }) {
     super(detail || title || code);
-    Object.assign(this, { status, code, title, detail, requestId, retryAfterSeconds });
-  }
-
-  get signedOut() {
-    return this.status === 401;
+    Object.assign(this, { requestId: null, retryAfterSeconds: 0, ...rest, status, code, title, detail, errors });
   }
 }
 
@@ -19,6 +16,8 @@ export class Api {
   #path;
   #base;
   #fetch;
+  /** Called at every answer to a token that the service does not accept, or no longer. */
+  onSignedOut = () => {};
 
   constructor({ token, account, base = document.baseURI, fetch = globalThis.fetch.bind(globalThis) }) {
     this.account = account;
@@ -37,6 +36,7 @@ export class Api {
     return this.#json("/invoices", { limit: INVOICES_PER_PAGE, ...(cursor ? { cursor } : {}) });
   }
 
+  /** The invoice of `period`, or the "upcoming" one. */
   invoice(period) {
     return this.#json(`/invoices/${encodeURIComponent(period)}`);
   }
@@ -45,29 +45,61 @@ export class Api {
     await this.#request(`/warnings/${encodeURIComponent(id)}/dismiss`, { method: "POST" });
   }
 
-  /** The rate card as `{name, blob}`, ready to be saved. */
-  async usagePricing() {
-    const response = await this.#request("/rate-card", { accept: "text/csv" });
-    const name = fileName(response.headers.get("Content-Disposition")) ?? `usage-pricing-${this.account}.csv`;
+  /** Buy credit. The same `key` and `amount` buy once, however often they are sent. */
+  purchase({ amount, key }) {
+    const headers = { "Idempotency-Key": key };
+    return this.#json("/credits/purchases", {}, { method: "POST", body: { amount }, headers });
+  }
+
+  purchaseOf(id) {
+    return this.#json(`/credits/purchases/${encodeURIComponent(id)}`);
+  }
+
+  autoRecharge() {
+    return this.#json("/auto-recharge");
+  }
+
+  setAutoRecharge(body) {
+    return this.#json("/auto-recharge", {}, { method: "PUT", body });
+  }
+
+  /** A CSV as `{name, blob}`, ready to be saved. One that is prepared as a file is waited for. */
+  async download(path, query = {}) {
+    const accept = "text/csv";
+    let response = await this.#request(path, { query, accept });
+    while (response.status === 202) {
+      const { poll } = await whole(response.json());
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      response = await this.#request(`/reports/files/${poll.split("/").pop()}`, { accept });
+    }
+    const name = fileName(response.headers.get("Content-Disposition")) ?? `usage-${this.account}.csv`;
     return { name, blob: await whole(response.blob()) };
   }
 
-  async #json(path, query = {}) {
-    const response = await this.#request(path, { query });
+  async #json(path, query = {}, options = {}) {
+    const response = await this.#request(path, { query, ...options });
     return whole(response.json());
   }
 
-  async #request(path, { query = {}, method = "GET", accept = "application/json" } = {}) {
+  async #request(path, { query = {}, method = "GET", accept = "application/json", headers, body } = {}) {
     const url = new URL(this.#path + path, this.#base);
     url.search = new URLSearchParams(query);
     const response = await answered(this.#fetch(url, {
       method,
-      headers: { Accept: accept, Authorization: `Bearer ${this.#token}` },
+      headers: {
+        Accept: accept,
+        Authorization: `Bearer ${this.#token}`,
+        ...(body && { "Content-Type": "application/json" }),
+        ...headers,
+      },
+      body: body && JSON.stringify(body),
       cache: "no-store",
       credentials: "omit",
-      referrerPolicy: "no-referrer",
       signal: AbortSignal.timeout(TIMEOUT_MS),
     }));
+    if (response.status === 401) {
+      this.onSignedOut();
+    }
     if (!response.ok) {
       throw await problemOf(response);
     }
@@ -98,6 +130,7 @@ async function problemOf(response) {
     code: stated?.code,
     title: stated?.title,
     detail: stated?.detail,
+    errors: stated?.errors,
     requestId: response.headers.get("X-Request-Id"),
     retryAfterSeconds: Number(response.headers.get("Retry-After")) || 0,
   });

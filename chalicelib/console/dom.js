@@ -5,7 +5,9 @@ const ICONS = {
   download: "M12 4v11m0 0 4.5-4.5M12 15l-4.5-4.5M5 19.5h14",
   warning: "M12 9v5m0 3v.01M10.3 4.5 2.8 17a2 2 0 0 0 1.7 3h15a2 2 0 0 0 1.7-3L13.7 4.5a2 2 0 0 0-3.4 0",
   clock: "M12 7.5V12l3 2m6-2a9 9 0 1 1-18 0 9 9 0 0 1 18 0Z",
+  check: "m5 12.5 4.5 4.5L19 7.5",
   close: "M6 6l12 12M18 6 6 18",
+  card: "M4 5.5h16a1 1 0 0 1 1 1v11a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1v-11a1 1 0 0 1 1-1ZM3 10h18",
   chart: "M5 20v-6m7 6V9m7 11V4",
   key: "M14.5 9.5h.01M15 15a6 6 0 1 0-5.7-4.1L3 17.2V21h3.8v-2.6h2.6v-2.6h1.8l.7-.7A6 6 0 0 0 15 15Z",
   chevron: "m9 6 6 6-6 6",
@@ -33,6 +35,12 @@ export function h(tag, properties = {}, ...children) {
   }
   element.append(...children.flat().filter((child) => !absent(child)));
   return element;
+}
+
+/** A button that does `run`. `kind` is a class beside its own, `focus` its name for `refill`. */
+export function button({ run, kind = "", focus = null, ...attributes }, ...children) {
+  const own = { type: "button", class: `button ${kind}`, data: { focus }, on: { click: run } };
+  return h("button", { ...own, ...attributes }, ...children);
 }
 
 function absent(value) {

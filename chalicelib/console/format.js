@@ -5,10 +5,8 @@ const QUANTITY_DIGITS = 2;
 const TIME = { hour: "numeric", minute: "2-digit", second: "2-digit" };
 
 /**
- * Write the API's decimals and times as the reader's locale does.
- *
- * Decimals are handed to Intl as strings, which keeps them exact. Times are told in the account's time zone,
- * as are its periods and recharge days.
+ * Write the API's decimals and times as the reader's locale does, in the account's time zone. Intl keeps
+ * decimals exact, as they are handed to it as strings.
  */
 export class Formatter {
   constructor({ locale, text, currency, timeZone }) {
@@ -24,7 +22,7 @@ export class Formatter {
     return new Formatter({ locale: this.locale, text: this.text, currency, timeZone: this.timeZone });
   }
 
-  /** Money at the currency's minor digits; an amount too small for them is shown whole, not as zero. */
+  /** Money at the currency's minor digits; an amount too small for them is shown whole. */
   money(value) {
     const tiny = !isZero(value) && roundsToZero(value, this.minorDigits);
     return tiny ? this.exactMoney(value) : this.#currency().format(unsigned(value));
@@ -34,7 +32,7 @@ export class Formatter {
     return this.#currency({ maximumFractionDigits: EXACT_DIGITS }).format(unsigned(value));
   }
 
-  /** A quantity given in the product's unit, in its display unit: "1,187.23 min". */
+  /** A quantity in the product's display unit: "1,187.23 min". */
   quantity(value, product) {
     const { shown, unit } = inDisplayUnit(value, product);
     return this.#measure(shown, unit, "short");
@@ -45,13 +43,31 @@ export class Formatter {
     return this.#number(inDisplayUnit(value, product).shown);
   }
 
-  /** The quantity as it was metered, in the product's own unit and not rounded. */
+  /** The quantity as it was metered, not rounded. */
   exactQuantity(value, product) {
     return this.#measure(value, product.unit, "long", { maximumFractionDigits: EXACT_DIGITS });
   }
 
   plainNumber(value) {
     return this.#number(value, { maximumFractionDigits: EXACT_DIGITS });
+  }
+
+  /** A plain decimal as a person would type it: "1000.50" or "1000,50". */
+  typed(value) {
+    const digits = { minimumFractionDigits: this.minorDigits, maximumFractionDigits: EXACT_DIGITS };
+    return this.#number(value, { useGrouping: false, ...digits });
+  }
+
+  /** Read a typed amount as a plain decimal: in the locale's way, or plainly where that is clear; else null. */
+  parse(typed) {
+    const parts = new Intl.NumberFormat(this.locale, { useGrouping: true }).formatToParts(1234567.8);
+    const mark = (type) => parts.find((part) => part.type === type)?.value ?? "";
+    const digits = [...new Intl.NumberFormat(this.locale, { useGrouping: false }).format(9876543210)].reverse();
+    const plain = [...typed.trim()].map((sign) => (digits.includes(sign) ? digits.indexOf(sign) : sign)).join("");
+    const groups = `\\d{1,3}(?:[\\s${mark("group")}]\\d{2,3})*[\\s${mark("group")}]\\d{3}`;
+    const match = new RegExp(`^(${groups}|\\d+)(?:[${mark("decimal")}](\\d+))?$`).exec(plain)
+      ?? /^(\d+)\.(\d\d?)$/.exec(plain);
+    return match && match[1].replace(/\D/g, "").replace(/^0+(?=\d)/, "") + (match[2] ? `.${match[2]}` : "");
   }
 
   /** "2026-11" as "November 2026". */

@@ -1,53 +1,58 @@
-import { h, icon, refill } from "./dom.js";
+import { button, h, icon, refill } from "./dom.js";
 import { money } from "./figures.js";
+import { Sheet } from "./sheet.js";
 import { failedBlock } from "./states.js";
 
 const LINE_COLUMNS = ["product", "quantity", "freeUnitsUsed", "amount", "creditsApplied"];
 
-/** Past invoices: the list, page by page, and one invoice's lines in a dialog. */
+/** Invoices: the upcoming one, the past ones page by page, and one invoice's lines in a dialog. */
 export class Invoices {
-  #api;
-  #region;
+  #context;
   #ui;
-  #onSignedOut;
-  #onListed;
-  #onShowPeriod;
-  #dialog = null;
+  #sheet = new Sheet();
+  #upcoming = null;
   #cursor = null;
   #round = 0;
   items = [];
 
-  constructor({ api, region, ui, onSignedOut, onListed, onShowPeriod }) {
-    this.#api = api;
-    this.#region = region;
-    this.#ui = ui;
-    this.#onSignedOut = onSignedOut;
-    this.#onListed = onListed;
-    this.#onShowPeriod = onShowPeriod;
+  /** `context` has `api`, `region`, `ui`, `onListed()` and `onShowPeriod(period)`. */
+  constructor(context) {
+    this.#context = context;
+    this.#ui = context.ui;
   }
 
   async load() {
     await this.#page(null);
   }
 
+  /** Read the upcoming invoice anew, which moves with the usage. */
+  async refresh() {
+    const round = this.#round;
+    const upcoming = await this.#readUpcoming();
+    if (round === this.#round && upcoming) {
+      this.#upcoming = upcoming;
+      this.#show(this.#list());
+    }
+  }
+
   close() {
     this.#round += 1;
-    this.#dialog?.remove();
-    this.#dialog = null;
-    this.#region.replaceChildren();
+    this.#sheet.close();
+    this.#context.region.replaceChildren();
   }
 
   async #page(cursor) {
     const round = ++this.#round;
     try {
-      const page = await this.#api.invoices(cursor);
+      const [page, upcoming] = await Promise.all([this.#context.api.invoices(cursor), this.#readUpcoming()]);
       if (round !== this.#round) {
         return;
       }
       this.items = cursor ? [...this.items, ...page.items] : page.items;
       this.#cursor = page.cursor;
-      this.#show(this.items.length > 0 ? this.#list() : this.#none());
-      this.#onListed();
+      this.#upcoming = upcoming;
+      this.#show(this.#list());
+      this.#context.onListed();
     } catch (problem) {
       if (round === this.#round) {
         this.#fail(problem, () => this.#page(cursor), (block) => this.#show(block));
@@ -55,22 +60,18 @@ export class Invoices {
     }
   }
 
+  #readUpcoming() {
+    return this.#context.api.invoice("upcoming").catch(() => null);
+  }
+
   #fail(problem, retry, show) {
-    if (problem.signedOut) {
-      this.#onSignedOut();
-    } else {
-      show(failedBlock("problem.invoices", problem, this.#ui.text, retry));
-    }
+    show(failedBlock("problem.invoices", problem, this.#ui.text, retry));
   }
 
   #show(content) {
-    refill(this.#region, h("section", { class: "card", "aria-labelledby": "invoices-title" },
+    refill(this.#context.region, h("section", { class: "card", "aria-labelledby": "invoices-title" },
       h("div", { class: "card-head" }, h("h2", { id: "invoices-title" }, this.#ui.text("invoices.title"))),
       content));
-  }
-
-  #none() {
-    return h("p", { class: "quiet" }, this.#ui.text("invoices.none"));
   }
 
   #list() {
@@ -78,81 +79,49 @@ export class Invoices {
     return h("div", {},
       h("table", { class: "invoices", "aria-labelledby": "invoices-title" },
         h("thead", {}, h("tr", {},
-          h("th", { scope: "col" }, text("invoices.period")),
+          h("th", { scope: "col" }, text("head.period")),
           h("th", { scope: "col", class: "wide-only" }, text("invoice.issued")),
           h("th", { scope: "col", class: "number" }, text("invoice.total")))),
-        h("tbody", {}, this.items.map((invoice) => this.#row(invoice)))),
-      this.#cursor && h("button", {
-        type: "button",
-        class: "button",
-        data: { focus: "older" },
-        on: { click: () => this.#page(this.#cursor) },
-      }, text("invoices.older")));
+        h("tbody", {}, [this.#upcoming, ...this.items].filter(Boolean).map((invoice) => this.#row(invoice)))),
+      this.#cursor && button({ focus: "older", run: () => this.#page(this.#cursor) }, text("invoices.older")));
   }
 
   #row(invoice) {
     const ui = uiFor(invoice, this.#ui);
     const month = ui.format.month(invoice.period);
-    return h("tr", { data: { period: invoice.period } },
-      h("th", { scope: "row" }, h("button", {
-        type: "button",
-        class: "row-link",
-        "aria-haspopup": "dialog",
-        data: { focus: `invoice-${invoice.period}` },
-        on: { click: () => this.#open(invoice.period) },
-      }, month, icon("chevron"))),
+    const upcoming = invoice.status === "upcoming";
+    const id = upcoming ? "upcoming" : invoice.period;
+    const run = () => this.#open(id, invoice.period);
+    return h("tr", { data: { period: id } },
+      h("th", { scope: "row" }, button({
+        class: "row-link", "aria-haspopup": "dialog", focus: `invoice-${id}`, run,
+      }, month, icon("chevron")), upcoming && h("span", { class: "tag" }, ui.text("invoice.upcoming"))),
       h("td", { class: "wide-only" },
         h("time", { datetime: invoice.issued_at }, ui.format.dayOf(invoice.issued_at))),
       h("td", { class: "number" }, money(invoice.total, ui)));
   }
 
-  async #open(period) {
-    const month = this.#ui.format.month(period);
-    const dialog = this.#emptyDialog(this.#ui.text("invoice.title", { month }));
-    const body = dialog.querySelector(".sheet-body");
-    refill(body, h("p", { class: "quiet", "aria-busy": "true" }, this.#ui.text("state.loading")));
-    if (!dialog.open) {
-      dialog.showModal();
-    }
+  async #open(id, period) {
+    const { text, format } = this.#ui;
+    const { api } = this.#context;
+    const title = text("invoice.title", { month: format.month(period) });
+    this.#sheet.show(title, this.#ui, h("p", { class: "quiet", "aria-busy": "true" }, text("state.loading")));
     try {
-      const [invoice, products] = await Promise.all([this.#api.invoice(period), this.#productsOf(period)]);
-      refill(body, ...this.#detail(invoice, products));
+      const [invoice, products] = await Promise.all([api.invoice(id), this.#productsOf(period)]);
+      this.#sheet.fill(...this.#detail(invoice, products));
     } catch (problem) {
-      this.#fail(problem, () => this.#open(period), (block) => refill(body, block));
+      this.#fail(problem, () => this.#open(id, period), (block) => this.#sheet.fill(block));
     }
   }
 
   /** The period's products by resource, for their units: an invoice's lines tell quantities alone. */
   async #productsOf(period) {
     try {
-      const { products } = await this.#api.usage(period);
+      const { products } = await this.#context.api.usage(period);
       return new Map(products.map((product) => [product.resource, product]));
     } catch {
       return new Map();
     }
-  }
-
-  #emptyDialog(title) {
-    if (!this.#dialog?.isConnected) {
-      this.#dialog = h("dialog", { class: "sheet", "aria-labelledby": "invoice-title" });
-      this.#dialog.addEventListener("click", (event) => {
-        if (event.target === this.#dialog) {
-          this.#dialog.close();
-        }
-      });
-      document.body.append(this.#dialog);
-    }
-    this.#dialog.replaceChildren(h("div", { class: "sheet-frame" },
-      h("div", { class: "sheet-head" },
-        h("h2", { id: "invoice-title" }, title),
-        h("button", {
-          type: "button",
-          class: "button button-icon",
-          "aria-label": this.#ui.text("invoice.close"),
-          on: { click: () => this.#dialog.close() },
-        }, icon("close"))),
-      h("div", { class: "sheet-body" })));
-    return this.#dialog;
   }
 
   #detail(invoice, products) {
@@ -162,19 +131,16 @@ export class Invoices {
     return [
       h("dl", { class: "facts" },
         fact("invoice.total", money(invoice.total, ui)),
-        fact("invoice.issued", h("time", { datetime: invoice.issued_at }, format.instant(invoice.issued_at))),
+        fact(invoice.status === "upcoming" ? "invoice.due" : "invoice.issued",
+          h("time", { datetime: invoice.issued_at }, format.instant(invoice.issued_at))),
         fact("invoice.number", h("span", { class: "code" }, invoice.id))),
       invoice.lines.length > 0
         ? this.#lines(invoice, products, ui)
-        : h("p", { class: "quiet" }, text("products.emptyPast")),
-      h("button", {
-        type: "button",
-        class: "button",
-        on: {
-          click: () => {
-            this.#dialog.close();
-            this.#onShowPeriod(invoice.period);
-          },
+        : h("p", { class: "quiet" }, text("products.emptyTitle", { month: format.month(invoice.period) })),
+      button({
+        run: () => {
+          this.#sheet.close();
+          this.#context.onShowPeriod(invoice.period);
         },
       }, text("invoice.showUsage", { month: format.month(invoice.period) })),
     ];
@@ -184,8 +150,8 @@ export class Invoices {
     const { text } = ui;
     const heading = (column) => h("th",
       { scope: "col", class: column === "product" ? null : "number" }, text(`column.${column}`));
-    const scroller = { class: "scroller", tabindex: "0", role: "region", "aria-labelledby": "invoice-title" };
-    return h("div", scroller, h("table", { class: "lines", "aria-labelledby": "invoice-title" },
+    const scroller = { class: "scroller", tabindex: "0", role: "region", "aria-labelledby": "sheet-title" };
+    return h("div", scroller, h("table", { class: "lines", "aria-labelledby": "sheet-title" },
       h("thead", {}, h("tr", {},
         LINE_COLUMNS.map(heading),
         h("th", { scope: "col", class: "number" }, text("status.invoiced")))),

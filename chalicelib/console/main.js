@@ -21,8 +21,7 @@ if (session) {
   shell.showSignedOut({ expired: false });
 }
 
-// An address with a new token, pasted over the open page, changes only the fragment: the browser does not
-// reload.
+// A new token, pasted over the open page, changes only the fragment: the browser does not reload.
 window.addEventListener("hashchange", () => {
   const renewed = takeSession(window);
   if (renewed) {

@@ -1,4 +1,5 @@
 import { Problem } from "./api.js";
+import { ManageCredits } from "./credits.js";
 import { h, refill } from "./dom.js";
 import { Formatter } from "./format.js";
 import { Invoices } from "./invoices.js";
@@ -19,6 +20,7 @@ export class UsagePage {
   #usage = null;
   #invoices = null;
   #invoicesOf = null;
+  #credits = null;
   /** The period picked by the reader; null follows the one that the service shows by itself. */
   #picked = null;
   #followed = null;
@@ -38,12 +40,14 @@ export class UsagePage {
   }
 
   start() {
+    this.#api.onSignedOut = () => this.#signOut();
     this.#shell.openHead({
       onPeriod: (period) => this.#pick(period),
       onRefresh: () => this.#refresh({ asked: true }),
-      onDownload: () => this.#download(),
+      onDownload: ({ currentTarget: button }) => this.#download(button, "/rate-card"),
     });
     document.addEventListener("visibilitychange", this.#visibility);
+    addEventListener("online", this.#visibility);
     this.#title = this.#text("page.title");
     this.#retry();
   }
@@ -53,7 +57,10 @@ export class UsagePage {
     this.#round += 1;
     clearTimeout(this.#timer);
     document.removeEventListener("visibilitychange", this.#visibility);
+    removeEventListener("online", this.#visibility);
     this.#invoices?.close();
+    this.#credits?.close();
+    this.#usage = this.#invoices = this.#credits = null;
   }
 
   async #refresh({ asked = false } = {}) {
@@ -103,7 +110,8 @@ export class UsagePage {
     }
     this.#shell.showIdentity(usage.account);
     this.#shell.showHead(usage, this.#ui.format);
-    if (opened || tabChanged(this.#usage, usage)) {
+    const changed = tabChanged(this.#usage, usage);
+    if (opened || changed) {
       this.#showTab(usage);
     }
     this.#usage = usage;
@@ -114,7 +122,7 @@ export class UsagePage {
     if (opened || asked) {
       this.#shell.announce(this.#text("state.updated", { month: this.#ui.format.month(usage.period.id) }));
     }
-    this.#loadInvoices({ again: asked });
+    this.#loadInvoices({ again: asked, changed });
   }
 
   #formatter({ currency, timezone }) {
@@ -123,8 +131,12 @@ export class UsagePage {
 
   #showTab(usage) {
     refill(this.#shell.body,
-      summaryCard(usage, this.#ui, { onDismiss: (id) => this.#dismiss(id) }),
-      productsCard(usage, this.#ui));
+      summaryCard(usage, this.#ui, { onDismiss: (id) => this.#dismiss(id), onManage: () => this.#manage() }),
+      productsCard(usage, this.#ui, {
+        onReport: ({ currentTarget: button }, kind) => {
+          this.#download(button, `/reports/${kind}`, { period: usage.period.id });
+        },
+      }));
   }
 
   #showNotices(...more) {
@@ -139,7 +151,7 @@ export class UsagePage {
     const { format } = this.#ui;
     const next = format.periodOf(asOf);
     const message = this.#text("closing.notice", { month: format.month(period.id) });
-    return notice("info", "clock", message, next !== period.id && {
+    return notice("info", message, next !== period.id && {
       label: this.#text("closing.show", { month: format.month(next) }),
       run: () => this.#pick(next),
     });
@@ -163,16 +175,12 @@ export class UsagePage {
 
   /** Show a failed read; returns the milliseconds to wait before the next. */
   #fail(problem, { asked }) {
-    if (problem.signedOut) {
-      this.#signOut();
-      return 0;
-    }
     this.#failures += 1;
     if (this.#shell.state === "ready") {
       const asOf = this.#ui.format.instant(this.#usage.as_of);
       const retry = { label: this.#text("problem.retry"), run: () => this.#refresh({ asked: true }) };
       const message = this.#text("problem.stale", { time: asOf, reason: explain(problem, this.#text) });
-      this.#showNotices(notice("warning", "warning", message, retry));
+      this.#showNotices(notice("warning", message, retry));
       if (asked || this.#failures === 1) {
         this.#shell.announce(message);
       }
@@ -206,10 +214,13 @@ export class UsagePage {
     }
   }
 
-  #loadInvoices({ again }) {
+  #loadInvoices({ again, changed }) {
     const { period, as_of: asOf } = this.#usage;
     const key = [this.#followed, period.id, period.status, this.#ui.format.periodOf(asOf)].join();
     if (key === this.#invoicesOf && !again) {
+      if (changed) {
+        this.#invoices.refresh();
+      }
       return;
     }
     this.#invoicesOf = key;
@@ -217,7 +228,6 @@ export class UsagePage {
       api: this.#api,
       region: this.#shell.invoices,
       ui: this.#ui,
-      onSignedOut: () => this.#signOut(),
       onListed: () => this.#onInvoices(),
       onShowPeriod: (shown) => this.#pick(shown),
     });
@@ -232,6 +242,15 @@ export class UsagePage {
     this.#showPeriods();
   }
 
+  #manage() {
+    this.#credits ??= new ManageCredits({
+      api: this.#api,
+      ui: this.#ui,
+      onChanged: () => this.#refresh({ asked: true }),
+    });
+    this.#credits.open(this.#usage.contact_center_services);
+  }
+
   async #dismiss(id) {
     try {
       await this.#api.dismissWarning(id);
@@ -242,14 +261,16 @@ export class UsagePage {
     }
   }
 
-  async #download() {
-    const button = this.#shell.downloadButton;
+  async #download(button, path, query) {
     button.disabled = true;
     try {
-      save(await this.#api.usagePricing());
-      this.#shell.announce(this.#text("head.downloaded"));
+      const file = await this.#api.download(path, query);
+      if (!this.#stopped) {
+        save(file);
+        this.#shell.announce(this.#text("download.done"));
+      }
     } catch (problem) {
-      this.#tell("head.notDownloaded", problem);
+      this.#tell("download.failed", problem);
     } finally {
       button.disabled = false;
     }
@@ -257,15 +278,11 @@ export class UsagePage {
 
   /** Tell of an action that failed, over whatever the page shows. */
   #tell(key, problem) {
-    if (problem.signedOut) {
-      this.#signOut();
-      return;
-    }
     if (this.#stopped) {
       return;
     }
     const message = this.#text(key, { reason: explain(problem, this.#text) });
-    refill(this.#shell.notices, notice("warning", "warning", message));
+    this.#showNotices(notice("warning", message));
     this.#shell.announce(message);
   }
 }

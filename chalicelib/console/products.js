@@ -1,15 +1,18 @@
 import { equal, isZero, perMille } from "./decimal.js";
-import { h, icon } from "./dom.js";
+import { button, h, icon } from "./dom.js";
 import { balance, committedCredit, committedCreditPeriod, money } from "./figures.js";
 
 const COLUMNS = ["product", "quantity", "freeUnits", "amount", "balance", "commit", "commitPeriod"];
 const RUNNING_OUT_PER_MILLE = 200;
 
-/** The card with one row per product used in the period; with none, what to expect instead. */
-export function productsCard(usage, ui) {
+/** The card with one row per product used in the period, and its reports: `onReport(event, kind)`. */
+export function productsCard(usage, ui, { onReport }) {
+  const report = (kind) => button({ focus: kind, run: (event) => onReport(event, kind) },
+    icon("download"), ui.text(`report.${kind}`));
   return h("section", { class: "card", "aria-labelledby": "products-title" },
     h("div", { class: "card-head" },
-      h("h2", { id: "products-title" }, ui.text("products.title"))),
+      h("h2", { id: "products-title" }, ui.text("products.title")),
+      h("div", { class: "manage" }, ["cost", "transactions"].map(report))),
     usage.products.length > 0 ? table(usage, ui) : empty(usage.period, ui));
 }
 
@@ -19,7 +22,7 @@ function empty(period, { text, format }) {
   return h("div", { class: "blank", data: { state: "empty" } },
     h("span", { class: "blank-icon" }, icon("chart")),
     h("h3", {}, text("products.emptyTitle", { month })),
-    h("p", {}, text(past ? "products.emptyPast" : "products.empty")));
+    !past && h("p", {}, text("products.empty")));
 }
 
 // The roles repeat what the elements mean: narrow windows lay the table out as cards, and browsers drop a
@@ -39,7 +42,7 @@ function row(product, period, ui) {
     h("div", { class: "cell" }, ...content));
   const credit = product.committed_credit;
   return h("tr", { role: "row", data: { resource: product.resource } },
-    h("th", { role: "rowheader", scope: "row", class: "column-product" }, name(product, ui)),
+    h("th", { role: "rowheader", scope: "row" }, name(product, ui)),
     cell("quantity", "quantity", ...quantity(product, ui)),
     cell("freeUnits", "free_units", ...freeUnits(product, ui)),
     cell("amount", "amount", ...amount(product, ui)),
@@ -51,7 +54,7 @@ function row(product, period, ui) {
 
 function name(product, { text }) {
   const tag = product.included_in && h("span", { class: "tag" }, text("pool.contactCenterServices"));
-  return h("div", { class: "product" }, h("span", { class: "product-name" }, product.name), tag);
+  return h("div", { class: "product" }, h("span", {}, product.name), tag);
 }
 
 function quantity(product, ui) {
@@ -94,7 +97,7 @@ function meter(units, label, valueText) {
   const share = perMille(units.remaining, units.included);
   const tone = share <= RUNNING_OUT_PER_MILLE ? "meter meter-low" : "meter";
   const fill = h("span", { class: "meter-fill" });
-  fill.style.inlineSize = `${share / 10}%`;
+  fill.style.width = `${share / 10}%`;
   return h("div", {
     class: tone,
     role: "meter",

@@ -1,8 +1,8 @@
 const DEFAULT_ACCOUNT = "demo";
 
 /**
- * Take the token and the account out of the address's fragment, so that they stay neither in the address bar
- * nor in the history. The caller keeps them in memory only. Null where the fragment holds no token.
+ * Take the token and the account out of the address's fragment, so that neither the address bar nor the history
+ * keeps them. Null where the fragment holds no token.
  */
 export function takeSession(window) {
   const { location, history } = window;

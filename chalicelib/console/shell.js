@@ -1,4 +1,4 @@
-import { h, icon, refill } from "./dom.js";
+import { button, h, icon, refill } from "./dom.js";
 import { signedOutCard } from "./states.js";
 
 /** The fixed parts of the page: head, notices, body, invoices and the line read out to screen readers. */
@@ -59,40 +59,28 @@ export class Shell {
 
   showIdentity(account) {
     const paid = this.#text(`payment.${account.payment_method}`);
-    const initial = [...account.name.trim()][0] ?? "?";
     refill(this.identity,
       h("div", { class: "identity-lines" },
         h("span", { class: "identity-name" }, account.name),
-        h("span", { class: "identity-note" }, `${paid} · ${account.currency}`)),
-      h("span", { class: "monogram", "aria-hidden": "true" }, initial.toLocaleUpperCase()));
+        h("span", { class: "identity-note" }, `${paid} · ${account.currency}`)));
   }
 
-  /**
-   * Build the head's controls once, so that a refresh never takes the focus out of them. Hidden until there
-   * are periods to offer.
-   */
+  /** Build the head's controls once, so that no refresh takes the focus out; hidden until there are periods. */
   openHead({ onPeriod, onRefresh, onDownload }) {
     const text = this.#text;
     this.#picker = h("select", {
       id: "period", on: { change: (event) => onPeriod(event.target.value) },
     });
-    this.refreshButton = h("button", {
-      type: "button",
-      id: "refresh",
-      class: "button button-icon",
-      "aria-label": text("head.refresh"),
-      title: text("head.refresh"),
-      on: { click: onRefresh },
+    const refresh = text("head.refresh");
+    this.refreshButton = button({
+      id: "refresh", kind: "button-icon", "aria-label": refresh, title: refresh, run: onRefresh,
     }, icon("refresh"));
-    this.downloadButton = h("button", {
-      type: "button", id: "download", class: "button", on: { click: onDownload },
-    }, icon("download"), h("span", {}, text("head.download")));
     this.title = h("div", { class: "head-title" });
     this.#controls = h("div", { class: "head-controls", hidden: true },
       h("label", { class: "visually-hidden", for: "period" }, text("head.period")),
       h("span", { class: "select" }, this.#picker),
       this.refreshButton,
-      this.downloadButton);
+      button({ id: "download", run: onDownload }, icon("download"), text("head.download")));
     this.head.replaceChildren(h("div", { class: "head" }, this.title, this.#controls));
   }
 
@@ -109,9 +97,7 @@ export class Shell {
   }
 
   #asOf({ as_of: asOf, last_event_at: lastEventAt }, format) {
-    const title = this.#text("head.zone", { zone: format.timeZone });
-    const told = (key, at, words) => h("span", { title }, this.#text(key), " ",
-      h("time", { datetime: at }, words));
+    const told = (key, at, words) => h("span", {}, this.#text(key), " ", h("time", { datetime: at }, words));
     const shown = [told("head.asOf", asOf, format.instant(asOf))];
     if (lastEventAt) {
       const sameDay = format.dayOf(lastEventAt) === format.dayOf(asOf);
@@ -130,7 +116,7 @@ export class Shell {
     const group = (label, periods) => periods.length > 0
       && h("optgroup", { label: this.#text(label) },
         periods.map((period) => h("option", { value: period }, format.month(period))));
-    refill(this.#picker, ...[group("head.current", current), group("invoices.title", past)].filter(Boolean));
+    refill(this.#picker, ...[group("head.current", current), group("status.invoiced", past)].filter(Boolean));
     this.#picker.dataset.periods = key;
     this.#picker.value = shown;
     this.#controls.hidden = false;

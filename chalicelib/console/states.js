@@ -1,4 +1,4 @@
-import { h, icon } from "./dom.js";
+import { button, h, icon } from "./dom.js";
 
 /** What went wrong, in the service's own words where it gave any. */
 export function explain(problem, text) {
@@ -23,9 +23,7 @@ export function failedBlock(what, problem, text, retry) {
     h("h2", {}, text(what)),
     h("p", {}, explain(problem, text)),
     problem.status > 0 && h("p", { class: "code" }, marks.join(" · ")),
-    h("button", {
-      type: "button", class: "button button-primary", data: { focus: "retry" }, on: { click: () => retry() },
-    }, text("problem.retry")));
+    button({ kind: "button-primary", focus: "retry", run: () => retry() }, text("problem.retry")));
 }
 
 /** The whole page without a token, or with one that the service no longer accepts. */
@@ -39,14 +37,9 @@ export function signedOutCard(text, { expired }) {
 }
 
 /** A line over the page that tells of something the numbers do not. */
-export function notice(kind, iconName, message, action = null) {
+export function notice(kind, message, action = null) {
   return h("div", { class: `notice notice-${kind}`, data: { notice: kind } },
-    icon(iconName),
+    icon({ info: "clock", good: "check" }[kind] ?? kind),
     h("p", {}, message),
-    action && h("button", {
-      type: "button",
-      class: "button button-quiet",
-      data: { focus: `notice-${kind}` },
-      on: { click: action.run },
-    }, action.label));
+    action && button({ kind: "button-quiet", focus: `notice-${kind}`, run: action.run }, action.label));
 }

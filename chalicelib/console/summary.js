@@ -1,24 +1,33 @@
 import { isNegative, isZero, perMille } from "./decimal.js";
-import { h, icon } from "./dom.js";
+import { button, h, icon } from "./dom.js";
 import { balance, committedCredit, committedCreditPeriod, money } from "./figures.js";
 
 const CONTACT_CENTER_SERVICES = "contact_center_services";
 const KINDS = ["committed", "purchased", "promotional"];
 
-/** The card of the shared pool. `onDismiss(id)` is called for a warning. */
-export function summaryCard(usage, ui, { onDismiss }) {
+/** The card of the shared pool. `onDismiss(id)` is called for a warning, `onManage()` to manage credits. */
+export function summaryCard(usage, ui, { onDismiss, onManage }) {
   const pool = usage[CONTACT_CENTER_SERVICES];
   const { text } = ui;
   const label = { "aria-labelledby": "pool-title" };
   return h("section", { class: "card", ...label, data: { pool: CONTACT_CENTER_SERVICES } },
     h("div", { class: "card-head" },
-      h("h2", { id: "pool-title", tabindex: "-1" }, text("pool.contactCenterServices")),
-      h("p", { class: "card-note" }, text("pool.explained"))),
+      h("div", {},
+        h("h2", { id: "pool-title", tabindex: "-1", data: { focus: "pool" } }, text("pool.contactCenterServices")),
+        h("p", { class: "card-note" }, text("pool.explained"))),
+      usage.period.status !== "invoiced" && manage(pool.manage_credits.auto_recharge, text, onManage)),
     warnings(pool.warnings, ui, onDismiss),
     h("div", { class: "summary" },
       currentBalance(pool, usage.period, ui),
       credits(pool.credits, ui),
       committed(pool, ui)));
+}
+
+function manage(recharge, text, onManage) {
+  return h("div", { class: "manage" },
+    recharge.available && h("p", { class: "card-note" }, text(recharge.enabled ? "auto.active" : "auto.off")),
+    button({ "aria-haspopup": "dialog", focus: "manage-credits", run: onManage },
+      icon("card"), text("credits.manage")));
 }
 
 function warnings(list, { text }, onDismiss) {
@@ -28,12 +37,11 @@ function warnings(list, { text }, onDismiss) {
   const item = (warning) => h("li", { class: "notice notice-warning", data: { warning: warning.id } },
     icon("warning"),
     h("p", {}, warning.message),
-    h("button", {
-      type: "button",
-      class: "button button-quiet",
+    button({
+      kind: "button-quiet",
       "aria-label": text("warning.dismissNamed", { message: warning.message }),
-      data: { focus: `warning-${warning.id}` },
-      on: { click: () => onDismiss(warning.id) },
+      focus: `warning-${warning.id}`,
+      run: () => onDismiss(warning.id),
     }, text("warning.dismiss")));
   return h("ul", { class: "warnings", "aria-label": text("warning.list") }, list.map(item));
 }
@@ -73,8 +81,8 @@ function committed(pool, ui) {
   const credit = pool.committed_credit;
   const period = pool.committed_credit_period;
   return h("dl", { class: "tile terms terms-wide" },
-    term("committed_credit", "commit.title", committedCredit(credit, ui), ui),
-    term("committed_credit_period", "commit.period", committedCreditPeriod(period, credit, ui), ui));
+    term("committed_credit", "column.commit", committedCredit(credit, ui), ui),
+    term("committed_credit_period", "column.commitPeriod", committedCreditPeriod(period, credit, ui), ui));
 }
 
 function term(field, label, value, { text }) {

@@ -49,6 +49,17 @@ def test_every_file_that_the_page_names_is_served(client: Client) -> None:
     assert {"main.js", "console.css"} <= seen
 
 
+def test_the_page_announces_its_modules_at_once(client: Client) -> None:
+    """No module waits for another to ask for it: the answer with the page names them all, and they are there."""
+    links = client.ask("GET", "/", token=None).headers["Link"].split(", ")
+    names = [re.fullmatch(r"<console/([\w-]+\.js)>; rel=modulepreload", link) for link in links]
+
+    assert {"main.js", "purchase.js"} <= {name[1] for name in names if name}
+    for name in names:
+        assert name
+        expect(200, client.ask("GET", f"/console/{name[1]}", token=None))
+
+
 @pytest.mark.parametrize("name", ["nothing.js", "..%2Fapp.py", "%2e%2e", "index.html%00.js", "__init__.py"])
 def test_nothing_but_the_pages_files_is_served(client: Client, name: str) -> None:
     """No name leads out of the page's folder."""
