@@ -68,4 +68,4 @@ def _preparing(call: Call, file: ReportFile) -> Response:
 def _ready(call: Call, link: Link) -> Response:
     url = call.address_of(link.url) if link.url.startswith("/") else link.url
     body = {"status": "ready", "url": url, "expires_at": format_instant(link.expires_at)}
-    return ok(body, HTTPStatus.SEE_OTHER, {"Location": url})
+    return ok(body)

@@ -63,7 +63,7 @@ export class Api {
     return this.#json("/auto-recharge", {}, { method: "PUT", body });
   }
 
-  /** A CSV as `{name, blob}`, ready to be saved. One that is prepared as a file is waited for. */
+  /** A CSV to be saved: `{name, blob}`, or `{url}` once it was prepared as a file. */
   async download(path, query = {}) {
     const accept = "text/csv";
     let response = await this.#request(path, { query, accept });
@@ -72,8 +72,8 @@ export class Api {
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       response = await this.#request(`/reports/files/${poll.split("/").pop()}`, { accept });
     }
-    const name = fileName(response.headers.get("Content-Disposition")) ?? `usage-${this.account}.csv`;
-    return { name, blob: await whole(response.blob()) };
+    const name = fileName(response.headers.get("Content-Disposition"));
+    return whole(name ? response.blob().then((blob) => ({ name, blob })) : response.json());
   }
 
   async #json(path, query = {}, options = {}) {

@@ -306,11 +306,11 @@ function newestFirst(periods) {
   return [...periods].sort().reverse();
 }
 
-function save({ name, blob }) {
-  const address = URL.createObjectURL(blob);
+function save({ name, blob, url }) {
+  const address = url ?? URL.createObjectURL(blob);
   const link = document.createElement("a");
   link.href = address;
-  link.download = name;
+  link.download = name ?? "";
   link.click();
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
 }
