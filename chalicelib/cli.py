@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import click
 
@@ -38,13 +39,43 @@ class InstantType(click.ParamType[Instant]):
             self.fail(str(error), param, ctx)
 
 
+class StoreType(click.ParamType[str]):
+    """Where a store is: the URL of a DynamoDB endpoint, or a word for one that is made for the occasion."""
+
+    name = "store"
+
+    def __init__(self, *words: str) -> None:
+        """Allow *words* beside URLs."""
+        self._words = words
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Check the URL."""
+        text = str(value)
+        if text in self._words:
+            return text
+        try:
+            parts = urlsplit(text)
+        except ValueError:
+            self.fail(f"{text!r} is not a URL", param, ctx)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            self.fail(f"{text!r} is not the http or https URL of a DynamoDB endpoint", param, ctx)
+        return text
+
+
 _store_option = click.option(
     "--store",
+    type=StoreType(),
     envvar="USAGE_TAB_STORE",
     required=True,
     metavar="URL",
     help="DynamoDB endpoint; `serve` prints its own.",
 )
+
+
+class CommandError(click.ClickException):
+    """The command could not do its work; 1 is left for work that was done and found something."""
+
+    exit_code = 2
 
 
 class _Commands(click.Group):
@@ -57,7 +88,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except (BusyError, StoreError) as error:
-            raise click.ClickException(str(error)) from error
+            raise CommandError(str(error)) from error
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -69,7 +100,12 @@ def main() -> None:
 @main.command()
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free port.")
 @click.option(
-    "--store", default="embedded", show_default=True, metavar="embedded|URL", help="Where to keep everything."
+    "--store",
+    type=StoreType("embedded"),
+    default="embedded",
+    show_default=True,
+    metavar="embedded|URL",
+    help="Where to keep everything.",
 )
 @click.option(
     "--data", type=click.Path(file_okay=False, path_type=Path), help="Keep the embedded store in this folder."
@@ -116,9 +152,14 @@ def serve(port: int, store: str, data: Path | None, no_demo: bool, test_clock: s
 @click.option("--scope", required=True, help="Scopes, separated by spaces.")
 def token(account: str | None, scope: str) -> None:
     """Print a token that the local server accepts."""
-    from chalicelib.local.signing_key import SigningKey  # noqa: PLC0415
+    from chalicelib.local.signing_key import ALL_SCOPES, SigningKey  # noqa: PLC0415
 
-    _say(SigningKey.load_or_create().issue_token(scope.split(), account_id=account))
+    scopes = scope.split()
+    unknown = [name for name in scopes if name not in ALL_SCOPES]
+    if unknown or not scopes:
+        message = f"--scope takes {', '.join(ALL_SCOPES)}"
+        raise click.UsageError(message)
+    _say(SigningKey.load_or_create().issue_token(scopes, account_id=account))
 
 
 @main.command(name="import")
@@ -175,7 +216,7 @@ def audit(account: str | None, store: str) -> None:
     """
     Compute everything anew from events and ledger, and compare it with what is served.
 
-    Ends with 1 where there are differences. What only may be wrong is told as a warning.
+    Ends with 1 where there are differences, with 2 where it could not look. What only may be wrong is a warning.
     """
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import track  # noqa: PLC0415
@@ -189,7 +230,7 @@ def audit(account: str | None, store: str) -> None:
         try:
             findings = services.auditing.audit(name)
         except RefusedError as error:
-            raise click.ClickException(error.detail) from error
+            raise CommandError(error.detail) from error
         for finding in findings:
             _say(f"{name}: {'warning: ' if finding.is_warning else ''}{finding}")
         warned = sum(finding.is_warning for finding in findings)

@@ -117,11 +117,9 @@ def _show_tab(tab: Tab) -> dict[str, Any]:
 
 
 def _show_warning(warning: ShownWarning, tab: Tab) -> dict[str, Any]:
-    expected = warning.expected
-    months = "every month" if expected.months == 1 else f"every {expected.months} months"
-    commitment = f"{format_money(expected.amount, tab.currency)} {tab.currency} {months}"
+    monthly = f"{format_money(warning.expected.per_month(tab.currency), tab.currency)} {tab.currency}"
     crossed = "at or below" if tab.payment is PaymentType.CREDIT_CARD else "overdrawn by more than"
-    message = f"The balance is {crossed} {warning.level} % of the expected monthly credit ({commitment})."
+    message = f"The balance is {crossed} {warning.level} % of the expected monthly credit of {monthly}."
     return {"id": warning.id, "level": warning.level, "message": message}
 
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.domain.accounts import PaymentType
-from chalicelib.domain.money import exact
+from chalicelib.domain.money import exact, round_quotient
 from chalicelib.domain.periods import Period
 
 
@@ -28,6 +28,10 @@ class ExpectedCredit(Struct, frozen=True):
 
     amount: Decimal
     months: int
+
+    def per_month(self, currency: str) -> Decimal:
+        """Return what it comes to in a month, rounded to the minor unit of *currency* for people to read."""
+        return round_quotient(self.amount, Decimal(self.months), currency)
 
 
 class RaisedWarning(Struct, frozen=True):

@@ -79,7 +79,8 @@ class _Booking(NamedTuple):
     def book(self, state: AccountState, commitment: Commitment) -> tuple[AccountState, LedgerEntry]:
         expires_at = _expires_at(state, commitment)
         period = state.current_period(self.at)
-        before = pool_balance(state, commitment.pool, period, self.at)
+        # One made later in its day follows what happened before it: the account's own clock is ahead of the due time.
+        before = pool_balance(state, commitment.pool, period, max(self.at, state.at))
         grant = Grant(self.name, commitment.pool, GrantKind.COMMITTED, self.amount, self.at, expires_at)
         state, settled = book_grant(state, grant)
         entry = LedgerEntry(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from chalicelib.api.tokens import KeySource, TokenVerifier
 from chalicelib.bootstrap import build_services, open_store
@@ -14,8 +15,8 @@ from chalicelib.files.local import LocalReportFiles
 from chalicelib.local.demo import DEMO_ACCOUNT, fill_demo
 from chalicelib.local.embedded import EmbeddedStore
 from chalicelib.local.scheduler import Scheduler
-from chalicelib.local.server import LocalServer
-from chalicelib.local.signing_key import SigningKey
+from chalicelib.local.server import HOST, LocalServer
+from chalicelib.local.signing_key import ALL_SCOPES, SigningKey
 from chalicelib.observability import configure_logs
 from chalicelib.services.clocks import RealClock
 from chalicelib.settings import Settings
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chalicelib.domain.instants import Instant
-
-ALL_SCOPES: Final = ("usage:read", "credits:write", "events:write", "admin")
 
 
 def serve(  # noqa: PLR0913 - the options of the command
@@ -50,6 +49,7 @@ def serve(  # noqa: PLR0913 - the options of the command
     from app import app  # noqa: PLC0415 - registering routes takes a moment that other commands need not spend
 
     configure_logs()
+    _check_port(port)
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
@@ -77,3 +77,14 @@ def serve(  # noqa: PLR0913 - the options of the command
         say(f"store  {endpoint}")
         stopped.wait()
         say("stopping ...")
+
+
+def _check_port(port: int) -> None:
+    """Find out that a port is taken before anything is done."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            message = f"port {port} cannot be used: {error.strerror}"
+            raise OSError(message) from error

@@ -29,6 +29,9 @@ FILE_NAME: Final = "signing-key.pem"
 ALGORITHM: Final = "ES256"
 LIFETIME: Final = timedelta(hours=12)
 
+ALL_SCOPES: Final = ("usage:read", "credits:write", "events:write", "admin")
+"""What a token can allow."""
+
 
 class SigningKeyError(RuntimeError):
     """The key file cannot be used; the message names it."""

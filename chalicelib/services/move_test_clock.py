@@ -46,23 +46,23 @@ class MovingTestClock:
             RefusedError: `clock_backwards` for an instant before the clock's, `invalid_request` for one too far ahead.
             BusyError: where somebody else is moving it.
         """
-        if to > self._clock.now() + MOVE_MAX:
+        now = self._clock.now()
+        if to > now + MOVE_MAX:
             detail = f"must be at most {MOVE_MAX // DAY} days ahead: a longer way takes several moves"
             raise RefusedError("invalid_request", f"now {detail}", (Fault("/now", detail),))
         runs: list[JobRun] = []
-        while (tick := self._next_tick(to)) is not None:
-            self._step(tick)
-            runs += [self._jobs.run(job.name) for job in self._jobs.jobs if tick % job.interval == 0]
-        if self._clock.now() != to:
-            self._step(to)
-        return Move(to, tuple(runs))
-
-    def _next_tick(self, to: Instant) -> Instant | None:
-        """Return the next instant up to *to* at which a job has work; without work, the last at which one runs."""
-        now = self._clock.now()
         if to < now:
             detail = f"the test clock stands at {format_instant(now)} and only goes forward"
             raise RefusedError("clock_backwards", detail)
+        while (tick := self._next_tick(now, to)) is not None:
+            now = self._step(now, tick)
+            runs += [self._jobs.run(job.name) for job in self._jobs.jobs if tick % job.interval == 0]
+        if now != to:
+            self._step(now, to)
+        return Move(to, tuple(runs))
+
+    def _next_tick(self, now: Instant, to: Instant) -> Instant | None:
+        """Return the next instant up to *to* at which a job has work; without work, the last at which one runs."""
         interval = min(job.interval for job in self._jobs.jobs)
         first, last = (now // interval + 1) * interval, to // interval * interval
         if last < first:
@@ -71,7 +71,8 @@ class MovingTestClock:
         tick = last if due_at is None else -(-due_at // interval) * interval
         return min(max(tick, first), last)
 
-    def _step(self, to: Instant) -> None:
-        if not self._clock.move(self._clock.now(), to):
+    def _step(self, now: Instant, to: Instant) -> Instant:
+        if not self._clock.move(now, to):
             message = "the test clock is being moved"
             raise BusyError(message)
+        return to

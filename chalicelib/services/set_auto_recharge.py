@@ -59,7 +59,7 @@ class SettingAutoRecharge:
 
         Raises:
             RefusedError: `not_found`, `payment_method_not_card`, or `threshold_not_below_balance` where it is not on
-                under this rule already and the balance is not above the threshold.
+                with this threshold already and the balance is not above it.
             BusyError: where the account is too busy.
         """
 
@@ -84,7 +84,9 @@ def _switched_on(situation: Situation, rule: RechargeRule) -> AutoRecharge:
     state, at = situation.state, situation.at
     if state.account.payment_method.type is not PaymentType.CREDIT_CARD:
         raise RefusedError("payment_method_not_card", "only accounts that pay by card can have auto recharge")
-    if pool_balance(state, SHARED_POOL, state.current_period(at), at) <= rule.threshold:
+    before = state.auto_recharge
+    is_threshold_new = not before.is_enabled or before.rule is None or before.rule.threshold != rule.threshold
+    if is_threshold_new and pool_balance(state, SHARED_POOL, state.current_period(at), at) <= rule.threshold:
         detail = "must be below the present balance"
         raise RefusedError("threshold_not_below_balance", f"threshold {detail}", (Fault("/threshold", detail),))
-    return state.auto_recharge.switched_on(rule)
+    return before.switched_on(rule)

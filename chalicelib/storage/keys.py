@@ -39,8 +39,6 @@ _INSTANT_DIGITS: Final = 17
 END_OF_TIME: Final = 10**_INSTANT_DIGITS - 1
 """The latest instant that a key can hold."""
 
-_LEDGER_RANKS: Final = {EntryKind.EXPIRY: 0, EntryKind.RECHARGE: 1}
-
 
 def fixed_width(instant: Instant) -> str:
     """Write an instant so that text sorts as time does."""
@@ -106,10 +104,10 @@ def ledger_entry(account: str, entry: LedgerEntry, version: int, place: int) -> 
     """
     Return the key of a ledger entry: entries sort by the instant they were due.
 
-    At one instant an expiry comes first and then a recharge, whenever they were recorded; the rest sort by the head's
-    *version* and by their *place* in its commit.
+    At one instant an expiry comes first, whenever it was recorded; the rest sort by the head's *version* and by their
+    *place* in its commit.
     """
-    rank = _LEDGER_RANKS.get(entry.kind, len(_LEDGER_RANKS))
+    rank = 0 if entry.kind is EntryKind.EXPIRY else 1
     order = f"{fixed_width(entry.at)}#{rank}#{version:012d}#{place:03d}"
     return Key(account_partition(account), f"ledger#{order}#{entry.id}")
 

@@ -188,7 +188,7 @@ class Replay:
         return None
 
     def _book(self, entry: LedgerEntry) -> None:
-        moment = entry.at - 1 if entry.kind is EntryKind.EXPIRY else entry.at
+        moment = entry.at - 1 if entry.kind is EntryKind.EXPIRY else max(entry.at, self._state.at)
         balance = pool_balance(self._state, entry.pool, entry.period, moment)
         if balance != entry.balance_before:
             detail = f"begins with a balance of {_text(entry.balance_before)} and should with {_text(balance)}"
