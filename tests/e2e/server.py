@@ -75,8 +75,9 @@ class Server:
         assert self._client is not None
         return self._client
 
-    def start(self) -> Self:
-        """Start the server and wait until it has told its address, token and store."""
+    def start(self, **environment: str) -> Self:
+        """Start the server, from now on with *environment*, and wait until it has told where it and its store are."""
+        self._environment |= environment
         self._process = subprocess.Popen(
             [*COMMAND, "serve", "--port", self._port, *self._options],
             cwd=REPOSITORY,

@@ -53,7 +53,7 @@ def durable(home: Path, dynamodb_local: str, name: str) -> Iterator[Server]:
 @pytest.fixture
 def patient(home: Path, dynamodb_local: str, name: str) -> Iterator[Server]:
     """Give one whose payment gateway takes its time."""
-    with running(home, dynamodb_local, name, USAGE_TAB_SANDBOX_LATENCY_MS="500") as server:
+    with running(home, dynamodb_local, name, USAGE_TAB_SANDBOX_LATENCY_MS="3000") as server:
         yield server
 
 
@@ -220,7 +220,7 @@ def test_a_purchase_that_was_killed_half_way(patient: Server, name: str, *, is_a
     assert payment is not None
     assert (payment.gateway_id is not None) == is_announced
 
-    client = patient.start().client
+    client = patient.start(USAGE_TAB_SANDBOX_LATENCY_MS="0").client
     assert client.balance("acme") == "0.00"
     assert client.run_job("settle-payments")["done"] == 1
     bought = expect(201, client.buy("acme", "100", "k")).json
@@ -238,7 +238,7 @@ def test_a_charge_whose_answer_was_lost_with_the_server(patient: Server) -> None
     pending = expect(202, patient.client.buy("acme", "100", "k")).json
     patient.kill()
 
-    client = patient.start().client
+    client = patient.start(USAGE_TAB_SANDBOX_LATENCY_MS="0").client
     assert client.balance("acme") == "0.00"
     client.move_clock("2021-01-31T22:15:00Z")
     assert expect(201, client.buy("acme", "100", "k")).json["id"] == pending["id"]
@@ -257,7 +257,7 @@ def test_an_auto_recharge_that_was_killed_half_way(patient: Server, name: str) -
     patient.kill()
     poster.join()
 
-    client = patient.start().client
+    client = patient.start(USAGE_TAB_SANDBOX_LATENCY_MS="0").client
     assert client.balance("acme") == "40.00"
     assert client.auto_recharge("acme")["spent_this_month"] == "100.00"
     client.move_clock("2021-01-31T22:15:00Z")
