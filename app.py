@@ -23,7 +23,7 @@ from chalicelib.api import (
 from chalicelib.api.application import Application
 from chalicelib.bootstrap import connect
 from chalicelib.events import schedules, work_queue
-from chalicelib.events.schedules import EVERY_QUARTER_OF_AN_HOUR
+from chalicelib.events.schedules import EVERY_NIGHT, EVERY_QUARTER_OF_AN_HOUR
 
 
 if TYPE_CHECKING:
@@ -82,6 +82,12 @@ def settle_payments(event: CloudWatchEvent) -> dict[str, Any]:  # noqa: ARG001 -
 def sweep_outbox(event: CloudWatchEvent) -> dict[str, Any]:  # noqa: ARG001 - as above
     """Carry out effects that the stream has missed."""
     return schedules.run_job(app.services, "sweep-outbox")
+
+
+@app.schedule(EVERY_NIGHT)
+def audit(event: CloudWatchEvent) -> dict[str, Any]:  # noqa: ARG001 - as above
+    """Audit the accounts whose turn it is."""
+    return schedules.run_job(app.services, "audit")
 
 
 @app.on_sqs_message(queue="usage-tab-work", batch_size=10)

@@ -12,6 +12,7 @@ from chalicelib.files.local import LocalReportFiles
 from chalicelib.observability import configure_logs
 from chalicelib.payments.sandbox import SandboxGateway
 from chalicelib.services.audit import Auditing
+from chalicelib.services.audit_by_night import AuditingByNight
 from chalicelib.services.buy_credit import BuyingCredit
 from chalicelib.services.carry_out_due import CarryingOutDue
 from chalicelib.services.carry_out_effects import CarryingOutEffects
@@ -170,6 +171,8 @@ def build_services(  # noqa: PLR0913 - the parts that differ from one running sy
     carrying_out = CarryingOutDue(changes)
     settling = SettlingPayments(heads, payments, changes, taking)
     issuing = IssuingInvoices(changes, catalogue)
+    auditing = Auditing(heads, pages, records, payments, catalogue, clock, pause)
+    by_night = AuditingByNight(heads, auditing)
     jobs = Jobs(
         (
             Job("expire-credit", JOB_INTERVAL, heads.due, carrying_out.expire),
@@ -178,6 +181,7 @@ def build_services(  # noqa: PLR0913 - the parts that differ from one running sy
             Job("issue-invoices", JOB_INTERVAL, heads.due, issuing.issue_due),
             Job("settle-payments", JOB_INTERVAL, settling.subjects, settling.settle),
             Job("sweep-outbox", JOB_INTERVAL, effects.subjects, effects.sweep),
+            Job("audit", DAY, by_night.subjects, by_night.audit),
         ),
         (heads.next_due_at, payments.next_due_at, outbox.next_due_at),
         Heartbeats(store),
@@ -213,7 +217,7 @@ def build_services(  # noqa: PLR0913 - the parts that differ from one running sy
         warnings=DismissingWarnings(changes),
         jobs=jobs,
         work_queue=work_queue,
-        auditing=Auditing(heads, pages, records, payments, catalogue, clock, pause),
+        auditing=auditing,
         test_clock=None if stored_clock is None else MovingTestClock(stored_clock, jobs),
     )
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 EVERY_QUARTER_OF_AN_HOUR: Final = "cron(0/15 * * * ? *)"
 """In UTC: every local midnight, and the hour of grace after it, falls on a quarter of an hour."""
 
+EVERY_NIGHT: Final = "cron(5 0 * * ? *)"
+"""In UTC, once the jobs of midnight are at work."""
+
 
 def run_job(services: Services, name: str) -> dict[str, Any]:
     """Run a job as of now, and return its summary."""

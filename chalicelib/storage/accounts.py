@@ -8,6 +8,7 @@ that is not of usage alone leaves a snapshot of the head beside it, from which t
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 TAIL_EVENTS_MAX: Final = 8
 TAIL_EVENTS_CHEAP: Final = 4
 """From here on a tail that costs the head another write unit is not worth it."""
+
+_EVER: Final = 1 << 62
 
 WRITE_UNIT_BYTES: Final = 1024
 _ITEM_OVERHEAD_BYTES: Final = 100
@@ -112,6 +115,15 @@ class Accounts:
         for shard in keys.DUE_SHARDS:
             for key in self._store.query_due(shard, until):
                 yield keys.account_of(key)
+
+    def of_night(self, night: int) -> tuple[Iterator[str], Iterator[str]]:
+        """Return the accounts of one partition of the due index, another every *night*, and those of all others."""
+        first = night % len(keys.DUE_SHARDS)
+        tonight, *others = (*keys.DUE_SHARDS[first:], *keys.DUE_SHARDS[:first])
+        return self._in_shard(tonight), chain.from_iterable(map(self._in_shard, others))
+
+    def _in_shard(self, shard: str) -> Iterator[str]:
+        return (keys.account_of(key) for key in self._store.query_due(shard, _EVER))
 
     def next_due_at(self) -> int | None:
         """Return the earliest instant at which anything is due for any account, None without accounts."""
