@@ -156,8 +156,8 @@ def token(account: str | None, scope: str) -> None:
 
     scopes = scope.split()
     unknown = [name for name in scopes if name not in ALL_SCOPES]
-    if unknown or not scopes:
-        message = f"--scope takes {', '.join(ALL_SCOPES)}"
+    if unknown:
+        message = f"there is no scope {unknown[0]!r}, but {', '.join(ALL_SCOPES)}"
         raise click.UsageError(message)
     _say(SigningKey.load_or_create().issue_token(scopes, account_id=account))
 

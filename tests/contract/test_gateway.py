@@ -49,7 +49,7 @@ def sandbox() -> Peer:
     gateway = SandboxGateway(SandboxDrawer(MemoryStore()), pause=lambda _seconds: None)
 
     def charged(gateway_id: str) -> list[Decimal]:
-        payment = gateway._read(gateway_id)
+        payment = gateway.payment(gateway_id)
         return [payment.request.amount] if payment.outcome == SUCCEEDED else []
 
     return Peer(gateway, "tok_ok", "tok_declined", charged, "tok_error")

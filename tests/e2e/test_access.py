@@ -88,7 +88,6 @@ NAMES = {
     "grant": "none",
     "purchase": "none",
     "warning": "none",
-    "resource": "fax",
     "card": "access",
     "effective_from": "2021-01-01",
     "job": "issue-invoices",

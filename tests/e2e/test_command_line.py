@@ -234,7 +234,7 @@ class TestAudit:
     def test_an_account_that_does_not_exist_is_a_message(self, server: Server) -> None:
         """A mistyped account is not an account in order."""
         done = server.audit("nobody")
-        assert done.returncode == 1
+        assert done.returncode == 2
         assert "Error: " in done.stderr
 
 
@@ -280,7 +280,7 @@ def test_a_store_that_is_not_there_is_a_message(server: Server, words: list[str]
     """An operator who mistypes the address of the store reads so in a line."""
     done = server.command(*words, "--store", "http://127.0.0.1:9")
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "Error: " in done.stderr
     assert "Traceback" not in done.stderr
 

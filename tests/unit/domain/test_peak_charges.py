@@ -357,7 +357,7 @@ class TestALateSample:
         life.take("5", "2026-11-09T11:00:00Z", a_rate("0"))
 
         assert life.money() == ("0", "0", "0")
-        assert life.state.grants == before
+        assert life.state.grants == tuple(replace(grant, revivals=1) for grant in before)
         # and they can pay again
         life.take("6", "2026-11-20T11:00:00Z", a_rate("0.5"))
         assert paid_by(life.charges[-1]) == [("a", "2"), ("b", "1")]
@@ -574,7 +574,7 @@ def test_credit_that_was_granted_together_keeps_its_order() -> None:
     assert life.left() == {"c": "1"}
 
     life.take("2", "2026-11-09T11:00:00Z", a_rate("0"))
-    assert life.state.grants == grants
+    assert [replace(grant, revivals=0) for grant in life.state.grants] == list(grants)
     life.take("2.5", "2026-11-11T11:00:00Z", a_rate("0.5"))
 
     # three whole gigabytes at 0.5

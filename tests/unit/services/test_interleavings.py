@@ -333,6 +333,7 @@ def test_an_audit_beside_a_writer_finds_nothing(monkeypatch: pytest.MonkeyPatch)
         AFTER_THE_GRACE,
         lambda _tables, told: found.extend(told["audit"].answers),
         Expectations(scenario).check_write,
+        reads_records=True,
     )
     monkeypatch.setattr(secrets, "token_bytes", explorer.random_bytes)
 
