@@ -51,8 +51,10 @@ class Heartbeats:
         self._store = store
 
     def put(self, heartbeat: Heartbeat) -> None:
-        """Note the beginning or the end of a run in the place of the run before."""
-        _, version = self._read(heartbeat.job)
+        """Note the beginning or the end of a run in the place of the run before, unless that was as of a later time."""
+        before, version = self._read(heartbeat.job)
+        if before is not None and before.at > heartbeat.at:
+            return
         key = keys.job(heartbeat.job)
         body = FORMAT + msgspec.json.encode(heartbeat)
         self._store.put(Table.STATE, Item(key.pk, key.sk, body=body, version=version + 1))
