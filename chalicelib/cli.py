@@ -265,8 +265,8 @@ def inspect(account: str, store: str) -> None:
 def simulate(accounts: int, months: int, events: int, seed: str, start: datetime, store: str) -> None:  # noqa: PLR0913 - the options of the command
     """Let a made-up fleet live through a year of a test clock; exit 1 if anything does not add up."""
     from chalicelib.local.embedded import EmbeddedStoreError  # noqa: PLC0415
-    from chalicelib.local.simulate import Plan  # noqa: PLC0415
-    from chalicelib.local.simulation_run import months_from, run_simulation  # noqa: PLC0415
+    from chalicelib.local.simulation.run import months_from, run_simulation  # noqa: PLC0415
+    from chalicelib.local.simulation.simulate import Plan  # noqa: PLC0415
 
     span = months_from(start.date(), months)
     if span.start < EARLIEST_START:

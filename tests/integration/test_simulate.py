@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.local.simulate import Outcome, Plan, simulate
-from chalicelib.local.simulation_checks import INVARIANTS, MOVEMENTS
-from chalicelib.local.simulation_report import totals_of
-from chalicelib.local.simulation_run import months_from, simulate_and_report
+from chalicelib.local.simulation.checks import INVARIANTS, MOVEMENTS
+from chalicelib.local.simulation.report import totals_of
+from chalicelib.local.simulation.run import months_from, simulate_and_report
+from chalicelib.local.simulation.simulate import Outcome, Plan, simulate
 from chalicelib.storage.dynamo import DynamoItemStore
 from tests.fakes.memory_store import MemoryStore
 from tests.stores import REGION, dynamodb_client

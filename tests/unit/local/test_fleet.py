@@ -14,9 +14,20 @@ from chalicelib.domain.money import minor_digits, round_to_minor
 from chalicelib.domain.rate_card import RateTable, Revision
 from chalicelib.domain.rate_card_upload import read_rows
 from chalicelib.domain.usage_events import AGE_MAX, UsageEvent
-from chalicelib.local.fleet import STORAGE, Buy, Commit, Fleet, Give, Member, Recharge, Span, TakeBack, draw_fleet
-from chalicelib.local.fleet_prices import CURRENCIES
-from chalicelib.local.fleet_traffic import Feed
+from chalicelib.local.simulation.fleet import (
+    STORAGE,
+    Buy,
+    Commit,
+    Fleet,
+    Give,
+    Member,
+    Recharge,
+    Span,
+    TakeBack,
+    draw_fleet,
+)
+from chalicelib.local.simulation.fleet_prices import CURRENCIES
+from chalicelib.local.simulation.fleet_traffic import Feed
 
 
 SPAN = Span(parse_instant("2026-01-01T00:00:00Z"), parse_instant("2027-01-01T00:00:00Z"))

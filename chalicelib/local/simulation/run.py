@@ -16,9 +16,9 @@ from chalicelib.bootstrap import open_store
 from chalicelib.domain.instants import DAY, Instant, to_instant
 from chalicelib.domain.periods import Period
 from chalicelib.local.embedded import EmbeddedStore
-from chalicelib.local.fleet import Span
-from chalicelib.local.simulate import Plan, simulate
-from chalicelib.local.simulation_report import WIDTH_MIN, print_report
+from chalicelib.local.simulation.fleet import Span
+from chalicelib.local.simulation.report import WIDTH_MIN, print_report
+from chalicelib.local.simulation.simulate import Plan, simulate
 from chalicelib.settings import Settings
 
 

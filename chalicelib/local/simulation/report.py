@@ -9,8 +9,8 @@ from rich.table import Table
 
 from chalicelib.domain.ledger import EntryKind
 from chalicelib.domain.money import ZERO, exact, format_money
-from chalicelib.local.simulate import EVENTS, PEOPLE
-from chalicelib.local.simulation_checks import INVARIANTS
+from chalicelib.local.simulation.checks import INVARIANTS
+from chalicelib.local.simulation.simulate import EVENTS, PEOPLE
 from chalicelib.payments.gateway import PaymentState
 
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from chalicelib.local.simulate import Cost, Outcome
-    from chalicelib.local.simulation_checks import Books, Findings
+    from chalicelib.local.simulation.checks import Books, Findings
+    from chalicelib.local.simulation.simulate import Cost, Outcome
     from chalicelib.payments.sandbox import SandboxPayment
 
 VIOLATIONS_SHOWN_MAX: Final = 20

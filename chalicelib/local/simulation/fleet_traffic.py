@@ -16,7 +16,7 @@ from zlib import crc32
 
 from chalicelib.domain.instants import DAY, HOUR, Instant, to_datetime
 from chalicelib.domain.usage_events import UsageEvent
-from chalicelib.local.fleet import STORAGE, Member, Storage
+from chalicelib.local.simulation.fleet import STORAGE, Member, Storage
 from chalicelib.local.traffic import traffic
 
 

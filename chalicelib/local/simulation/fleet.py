@@ -24,7 +24,7 @@ from chalicelib.domain.instants import DAY, HOUR, Instant, to_datetime
 from chalicelib.domain.money import round_to_minor
 from chalicelib.domain.periods import Period
 from chalicelib.domain.products import SHARED_POOL
-from chalicelib.local.fleet_prices import CURRENCIES, CardVersion, card_version
+from chalicelib.local.simulation.fleet_prices import CURRENCIES, CardVersion, card_version
 from chalicelib.local.traffic import Activity, Centre, RentedNumber
 
 

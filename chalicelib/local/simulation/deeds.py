@@ -7,14 +7,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from chalicelib.domain.money import format_money
-from chalicelib.local.fleet import Buy, Commit, Dismiss, EndCommitment, Give, Recharge, Reset, TakeBack
+from chalicelib.local.simulation.fleet import Buy, Commit, Dismiss, EndCommitment, Give, Recharge, Reset, TakeBack
 from chalicelib.services.errors import RefusedError
 from chalicelib.services.grant_credit import GrantRequest
 
 
 if TYPE_CHECKING:
     from chalicelib.domain.accounts import Account
-    from chalicelib.local.fleet import Deed
+    from chalicelib.local.simulation.fleet import Deed
     from chalicelib.services.container import Services
 
 ACTOR: Final = "simulation"

@@ -16,15 +16,15 @@ from msgspec.structs import replace
 
 from chalicelib.domain.instants import DAY, Instant
 from chalicelib.domain.usage_events import AGE_MAX, UsageEvent
-from chalicelib.local.fleet import STORAGE
-from chalicelib.local.simulation_checks import NOTHING_MOVED, REFUSED, REPEATS
+from chalicelib.local.simulation.checks import NOTHING_MOVED, REFUSED, REPEATS
+from chalicelib.local.simulation.fleet import STORAGE
 from chalicelib.services.meter_events import EVENTS_MAX, Status
 
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from chalicelib.local.simulation_checks import Accepted, Findings, Watch
+    from chalicelib.local.simulation.checks import Accepted, Findings, Watch
     from chalicelib.services.meter_events import Metering, Verdict
 
 REPEATED_EVERY: Final = 7

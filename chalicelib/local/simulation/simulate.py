@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from chalicelib.bootstrap import build_services
 from chalicelib.domain.instants import DAY, HOUR, Instant, to_datetime
 from chalicelib.local.counting_store import CountingStore, Units
-from chalicelib.local.fleet import Reset, Span, draw_fleet
-from chalicelib.local.fleet_traffic import Feed
-from chalicelib.local.simulation_checks import NO_FAILURE, ONE_RUN, Accepted, Books, Findings, Watch, check_payments
-from chalicelib.local.simulation_deeds import Deeds
-from chalicelib.local.simulation_posting import Posting
+from chalicelib.local.simulation.checks import NO_FAILURE, ONE_RUN, Accepted, Books, Findings, Watch, check_payments
+from chalicelib.local.simulation.deeds import Deeds
+from chalicelib.local.simulation.fleet import Reset, Span, draw_fleet
+from chalicelib.local.simulation.fleet_traffic import Feed
+from chalicelib.local.simulation.posting import Posting
 from chalicelib.payments.sandbox import SandboxGateway, SandboxPayment
 from chalicelib.services.clocks import RealClock
 from chalicelib.settings import Settings
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from chalicelib.domain.notifications import Notification
     from chalicelib.domain.usage_events import UsageEvent
-    from chalicelib.local.fleet import Deed, Member
+    from chalicelib.local.simulation.fleet import Deed, Member
     from chalicelib.services.container import Services
     from chalicelib.services.run_jobs import JobRun
     from chalicelib.storage.items import ItemStore

@@ -1,0 +1,1 @@
+"""A fleet drawn from a seed that lives through months of a test clock: the soak test of the whole service."""
