@@ -22,7 +22,7 @@ from chalicelib.api import (
 )
 from chalicelib.api.application import Application
 from chalicelib.bootstrap import connect
-from chalicelib.events import schedules, work_queue
+from chalicelib.events import outbox_stream, schedules, work_queue
 from chalicelib.events.schedules import EVERY_NIGHT, EVERY_QUARTER_OF_AN_HOUR
 
 
@@ -94,3 +94,9 @@ def audit(event: CloudWatchEvent) -> dict[str, Any]:  # noqa: ARG001 - as above
 def do_work(event: SQSEvent) -> dict[str, Any]:
     """Do what jobs have handed over."""
     return work_queue.do_work(app.services, event.to_dict())
+
+
+@app.lambda_function(name="carry_out_effects")
+def carry_out_effects(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - as Lambda calls it
+    """Carry out what commits cause outside the store, as the table's stream tells of it."""
+    return outbox_stream.carry_out(app.services, event)

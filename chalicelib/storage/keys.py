@@ -80,6 +80,11 @@ def outbox(account: str, effect: str) -> Key:
     return Key(account_partition(account), f"outbox#{effect}")
 
 
+def is_outbox(key: Key) -> bool:
+    """Tell whether *key* is that of an effect to carry out."""
+    return key.sk.startswith("outbox#")
+
+
 def account_of(key: Key) -> str:
     """Return whose state the item of *key* belongs to."""
     return key.pk.partition("#")[2]
