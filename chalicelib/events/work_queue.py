@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -10,6 +11,7 @@ from chalicelib.bus.work_queue import Work
 from chalicelib.observability import count, logger
 from chalicelib.services.errors import RefusedError
 from chalicelib.services.run_jobs import describe
+from chalicelib.storage.items import StoreError
 
 
 if TYPE_CHECKING:
@@ -38,11 +40,10 @@ def _is_dealt_with(services: Services, record: dict[str, Any]) -> bool:
         logger().exception("job %s failed for %s", work.job, work.subject)
         count("WorkFailed", 1, job=work.job)
         is_last = int(record["attributes"]["ApproximateReceiveCount"]) >= TRIES_MAX
-        if not (is_last or isinstance(error, RefusedError)):
+        if not (is_last or isinstance(error, RefusedError)) or not _bury(services, body, describe(error)):
             return False
-        if not _bury(services, body, describe(error)):
-            return False
-        services.jobs.give_up(work, describe(error))
+        with suppress(StoreError):  # the heartbeat is a summary; the dead letter is what counts
+            services.jobs.give_up(work, describe(error))
         return True
     count("WorkDone", 1, job=work.job)
     return True

@@ -162,6 +162,6 @@ class ReadingMonths:
     def _check_kept(self, state: AccountState, period: Period) -> None:
         """Refuse a month of which the first samples, from the 28th of the month before, may have been deleted."""
         first = peak_due_at(state.account.calendar, period.previous)
-        if first < self._clock.now() - self._pages.retention:
+        if first < self._pages.kept_since(self._clock.now()):
             detail = f"usage of {period} is not kept any more"
             raise RefusedError("gone", detail)

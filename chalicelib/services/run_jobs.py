@@ -180,9 +180,10 @@ class Jobs:
 
     def _hand_over(self, job: Job, at: Instant, queue: WorkQueue) -> JobRun:
         started_at = self._real_clock.now()
-        self._heartbeats.put(Heartbeat(job.name, at, started_at, started_at, 0, 0, 0))
+        is_last = self._heartbeats.put(Heartbeat(job.name, at, started_at, started_at, 0, 0, 0))
         left = queue.send(Work(job.name, subject, at) for subject in job.subjects(at))
-        self._heartbeats.add(job.name, left=left, ended_at=self._real_clock.now())
+        if is_last:
+            self._heartbeats.add(job.name, left=left, ended_at=self._real_clock.now())
         return JobRun(job.name, at, done=0, failed=0, left=left)
 
 

@@ -66,10 +66,7 @@ class SettingAutoRecharge:
         def decide(situation: Situation) -> Decision[AutoRechargeView]:
             state = situation.state
             before = state.auto_recharge
-            if is_enabled and rule is not None:
-                after = before if before.is_enabled and before.rule == rule else _switched_on(situation, rule)
-            else:
-                after = before.switched_off(rule)
+            after = _switched_on(situation, rule) if is_enabled and rule is not None else before.switched_off(rule)
             month = state.current_period(situation.at)
             view = AutoRechargeView(after, after.spent_in(month), state.account.currency)
             return Decision(view, None if after == before else replace(state, auto_recharge=after))

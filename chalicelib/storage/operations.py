@@ -50,14 +50,19 @@ class Heartbeats:
         """Keep heartbeats in *store*."""
         self._store = store
 
-    def put(self, heartbeat: Heartbeat) -> None:
-        """Note the beginning or the end of a run in the place of the run before, unless that was as of a later time."""
+    def put(self, heartbeat: Heartbeat) -> bool:
+        """
+        Note the beginning or the end of a run in the place of the run before, and tell whether that was done.
+
+        A run as of an earlier time than the last one's is not noted.
+        """
         before, version = self._read(heartbeat.job)
         if before is not None and before.at > heartbeat.at:
-            return
+            return False
         key = keys.job(heartbeat.job)
         body = FORMAT + msgspec.json.encode(heartbeat)
         self._store.put(Table.STATE, Item(key.pk, key.sk, body=body, version=version + 1))
+        return True
 
     def get(self, job: str) -> Heartbeat | None:
         """Return the last run of a job, None before the first."""

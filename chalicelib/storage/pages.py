@@ -104,11 +104,6 @@ class Pages:
         self._clock = clock
         self._retention = retention
 
-    @property
-    def retention(self) -> Instant:
-        """Return how long usage is kept, microseconds."""
-        return self._retention
-
     def kept_since(self, now: Instant) -> Instant:
         """Return since when, by the service's clock, all usage is kept."""
         return now - self._retention

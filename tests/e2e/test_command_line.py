@@ -291,3 +291,30 @@ def test_every_command_explains_itself(server: Server, command: str) -> None:
     done = server.command(command, "--help")
     assert done.returncode == 0
     assert done.stdout.startswith(f"Usage: usage-tab {command}")
+
+
+@pytest.mark.parametrize("command", ["serve", "audit"])
+def test_a_store_that_is_no_address_is_a_message(server: Server, command: str) -> None:
+    """What is no URL is told so, before anything is tried."""
+    done = server.command(command, "--store", "nonsense")
+
+    assert done.returncode == 2
+    assert "'nonsense' is not the http or https URL of a DynamoDB endpoint" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_a_message(server: Server) -> None:
+    """It is told before anything else is done."""
+    port = server.url.rpartition(":")[2]
+    done = server.command("serve", "--port", port, "--store", server.store)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"port {port} cannot be used" in done.stderr
+
+
+def test_a_scope_that_there_is_not_is_a_message(server: Server) -> None:
+    """A mistyped scope would make a token that does nothing."""
+    done = server.command("token", "--scope", "usage:read admn")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no scope 'admn'" in done.stderr

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
-import time
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +21,7 @@ from tests.e2e.client import Client, assert_problem, expect
 from tests.e2e.samples import pays_by_card
 from tests.fakes.clock import FixedClock
 from tests.fakes.memory_store import MemoryStore
+from tests.fakes.stripe_signing import SECRET, signature
 
 
 if TYPE_CHECKING:
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
     from tests.e2e.client import Answer
 
 NOW: Final = "2026-11-22T15:00:00Z"
-SECRET: Final = "whsec_made_up"
 SCOPES: Final = ("usage:read", "credits:write", "events:write", "admin")
 
 
@@ -91,13 +88,6 @@ def notice(purchase: str, kind: str = "payment_intent.succeeded", account: str =
     metadata = {"account": account, "payment": purchase}
     intent = {"id": f"pi_{purchase}", "object": "payment_intent", "status": "succeeded", "metadata": metadata}
     return json.dumps({"id": "evt_1", "object": "event", "type": kind, "data": {"object": intent}}).encode()
-
-
-def signature(payload: bytes, secret: str = SECRET, age: int = 0) -> str:
-    """Sign a message as Stripe would have, *age* seconds ago."""
-    at = int(time.time()) - age
-    digest = hmac.new(secret.encode(), b"%d.%s" % (at, payload), hashlib.sha256).hexdigest()
-    return f"t={at},v1={digest}"
 
 
 def send(client: Client, payload: bytes, signed: str | None) -> Answer:

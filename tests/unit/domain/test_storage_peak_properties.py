@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from chalicelib.domain.charges import Charge, Role
-from chalicelib.domain.credit import Grant, GrantKind
+from chalicelib.domain.credit import GrantKind
 from chalicelib.domain.due import carry_out_due, close_due_at
 from chalicelib.domain.figures import Figures, figures_of, line_total
 from chalicelib.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant, to_datetime
@@ -31,6 +31,7 @@ from chalicelib.domain.usage_events import UsageEvent
 from chalicelib.domain.waterfall import PricedEvent, charge_events, replay_charges
 from tests.oracle import billing
 from tests.unit.domain.builders import an_account, at
+from tests.unit.domain.histories import Credit, grant_of
 
 
 START = at("2026-10-20T00:00:00Z")
@@ -63,15 +64,6 @@ class Use(NamedTuple):
     quantity: Decimal
     kind: str
     seconds_ago: int
-
-
-class Credit(NamedTuple):
-    """Credit that takes effect when it is booked; *days* is how many days after that day is its last."""
-
-    pool: str
-    kind: GrantKind
-    amount: Decimal
-    days: int | None
 
 
 class Happening(NamedTuple):
@@ -175,11 +167,7 @@ class Life:
         self.charges += charges
 
     def _book(self, credit: Credit, name: str) -> None:
-        zone = calendar(self.timezone)
-        last_day = None if credit.days is None else zone.date_of(self.now) + timedelta(days=credit.days)
-        expires_at = None if last_day is None else zone.end_of_day(last_day)
-        grant = Grant(name, credit.pool, credit.kind, credit.amount, self.now, expires_at)
-        self.state, _ = book_grant(self.state, grant)
+        self.state, _ = book_grant(self.state, grant_of(credit, name, self.timezone, self.now))
         self.granted += credit.amount
 
     def figures(self) -> list[Figures]:

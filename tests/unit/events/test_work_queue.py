@@ -166,6 +166,17 @@ def test_a_run_by_hand_hands_over_too(fleet: Fleet) -> None:
     assert (run.done, run.failed, run.left) == (0, 0, 3)
 
 
+def test_a_run_as_of_an_earlier_time_is_no_last_run(fleet: Fleet) -> None:
+    """It hands its work over and leaves the heartbeat of the later run as it is."""
+    fleet.start()
+    before = fleet.services.jobs._heartbeats.get("issue-invoices")
+
+    run = fleet.services.jobs.run("issue-invoices", parse_instant("2026-12-01T01:00:00Z"))
+
+    assert run.left == 3
+    assert fleet.services.jobs._heartbeats.get("issue-invoices") == before
+
+
 def test_every_job_is_scheduled(fleet: Fleet) -> None:
     """What `GET /v1/jobs` lists is what EventBridge starts."""
     scheduled = {name.replace("_", "-") for name in app.handler_map}

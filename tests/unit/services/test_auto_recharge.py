@@ -587,3 +587,20 @@ def test_too_busy() -> None:
         world.use("500", services=world.another("a"))
 
     assert recharges(world) == []
+
+
+def test_limit_raised_below_the_threshold() -> None:
+    """What is on may be changed whatever the balance, and pays at once; only a new threshold must be below it."""
+    world = CardWorld()
+    world.give("100")
+    world.recharge_below("50", "20", "20")
+    world.use("150")
+    # 100 - 150 = -50, and 20 of the limit
+    assert world.balance() == "-30"
+
+    assert refusal(partial(world.recharge_below, "60", "20", "200")) == "threshold_not_below_balance"
+    world.recharge_below("50", "20", "200")
+
+    # from -30 four times 20 reach 50
+    assert world.balance() == "50"
+    world.check()

@@ -594,6 +594,33 @@ def _deflated(packed: list[Any]) -> bytes:
     return compressor.compress(msgspec.msgpack.encode(packed)) + compressor.flush()
 
 
+def test_a_recharge_made_later_in_its_day() -> None:
+    """Due at midnight and made at noon, it begins with the balance that what happened in between has left."""
+    world = CommittedWorld()
+    world.services.granting.grant("acme", GrantRequest(SHARED_POOL, Decimal(80), None, "welcome"), "k", "me")
+    world.use("30")
+
+    world.put("50")
+
+    # 80 - 30 = 50, and then 50 more
+    assert ("recharge", "2026-11-10T00:00:00Z", "50", "100") in world.ledger()
+    assert world.differences() == []
+
+
+def test_movements_of_one_instant_stand_as_they_came() -> None:
+    """What a person raises after a grant of the same instant comes after it in the ledger."""
+    world = CommittedWorld()
+    world.put("50")
+    world.services.granting.grant("acme", GrantRequest(SHARED_POOL, Decimal(100), None, "more"), "k", "me")
+    world.put("80")
+
+    assert [(kind, after) for kind, _, _, after in world.ledger()] == [
+        ("recharge", "50"),
+        ("grant", "150"),
+        ("recharge", "180"),
+    ]
+
+
 def test_heads_do_not_grow() -> None:
     """Recharges of years leave no trace in the head but the credit that is left."""
     world = CommittedWorld("2024-01-31T12:00:00Z")
