@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
+from contextlib import contextmanager
+from contextvars import ContextVar
+from enum import StrEnum
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from aws_lambda_powertools import Logger
@@ -14,11 +19,16 @@ from chalicelib.settings import Settings
 
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools import Metrics
+    from collections.abc import Iterable, Iterator
+    from typing import Self
 
 SERVICE: Final = "usage-tab"
 PACKAGE: Final = "chalicelib"
 NAMESPACE: Final = "UsageTab"
+FUNCTION_NAME_VARIABLE: Final = "AWS_LAMBDA_FUNCTION_NAME"
+
+VALUES_MAX: Final = 50
+"""Values of one metric in one line; CloudWatch takes a hundred, and each is paid for by its bytes."""
 
 _MASKED: Final = (
     (re.compile(r"\b(bearer\s+)[\w.~+/=-]+", re.IGNORECASE), r"\1***"),
@@ -63,19 +73,145 @@ def configure_logs() -> None:
     package.propagate = False
 
 
-@cache
-def metrics() -> Metrics:
-    """Return the service's metrics; what was added goes out when they are flushed."""
-    from aws_lambda_powertools import Metrics  # noqa: PLC0415 - most processes count nothing
+@contextmanager
+def log_keys(**keys: str | None) -> Iterator[None]:
+    """Put *keys* that are not None into every line that is logged meanwhile in this context, whichever log it is of."""
+    before = logger().thread_safe_get_current_keys()
+    add_log_keys(**{name: value for name, value in keys.items() if value is not None})
+    try:
+        yield
+    finally:
+        logger().thread_safe_clear_keys()
+        add_log_keys(**before)
 
-    return Metrics(namespace=NAMESPACE, service=SERVICE)
+
+def add_log_keys(**keys: str) -> None:
+    """Put *keys* into every line until the innermost `log_keys` of this context ends."""
+    logger().thread_safe_append_keys(**keys)
 
 
-def count(name: str, value: int, **dimensions: str) -> None:
-    """Count something of these *dimensions*: the metric goes out with the log, in a line of its own."""
-    from aws_lambda_powertools.metrics import MetricUnit, single_metric  # noqa: PLC0415 - as above
+def is_deployed() -> bool:
+    """Tell whether this is a function on Lambda: only there do metrics go out, and a line for every request."""
+    return FUNCTION_NAME_VARIABLE in os.environ
 
-    with single_metric(name=name, unit=MetricUnit.Count, value=value, namespace=NAMESPACE) as metric:
-        metric.add_dimension(name="service", value=SERVICE)
-        for dimension, text in dimensions.items():
-            metric.add_dimension(name=dimension, value=text)
+
+class Metric(StrEnum):
+    """All that the service measures by itself; alarms and the dashboard name them. A *unit* is CloudWatch's."""
+
+    unit: str
+
+    def __new__(cls, name: str, unit: str = "Count") -> Self:
+        """Name a metric."""
+        metric = str.__new__(cls, name)
+        metric._value_ = name
+        metric.unit = unit
+        return metric
+
+    EVENTS_ACCEPTED = "EventsAccepted"
+    EVENTS_DUPLICATE = "EventsDuplicate"
+    EVENTS_REJECTED = "EventsRejected"
+    """In all, and by `code`."""
+    EVENT_TO_VISIBLE = "EventToVisible", "Milliseconds"
+    """From the time of an accepted event to the commit that shows it."""
+    CONFLICTS = "Conflicts"
+    """Commits that lost the race for an account."""
+    RETRIES = "Retries"
+    """Changes begun again, for whatever reason."""
+    BUSY = "Busy"
+    """Changes given up: the caller has to send them again."""
+    PAYMENTS = "Payments"
+    """By `result`: succeeded, failed, or pending where the gateway has not told."""
+    PAYMENT_AGE = "PaymentAge", "Seconds"
+    """Of a payment whose outcome is still not known once the gateway was asked."""
+    EFFECTS_DONE = "EffectsDone"
+    EFFECTS_FAILED = "EffectsFailed"
+    OUTBOX_AGE = "OutboxAge", "Seconds"
+    """Of the oldest effect not carried out, at every sweep."""
+    JOB_RUNS = "JobRuns"
+    """By `job`: the heartbeat."""
+    WORK_DONE = "WorkDone"
+    """By `job`."""
+    WORK_FAILED = "WorkFailed"
+    """In all, and by `job`."""
+    ACCOUNTS_AUDITED = "AccountsAudited"
+    AUDIT_DIFFERENCES = "AuditDifferences"
+    REPORTS_WRITTEN = "ReportsWritten"
+    REPORTS_FAILED = "ReportsFailed"
+
+
+Dimensions = tuple[tuple[str, str], ...]
+
+
+class _Measured:
+    """What was measured during one call of the function; its threads may measure side by side."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._values: dict[Dimensions, dict[Metric, list[int]]] = {}
+
+    def count(self, metric: Metric, number: int, dimensions: Dimensions) -> None:
+        with self._lock:
+            values = self._values.setdefault(dimensions, {})
+            values[metric] = [values.get(metric, [0])[0] + number]
+
+    def measure(self, metric: Metric, measured: Iterable[int]) -> None:
+        with self._lock:
+            self._values.setdefault((), {}).setdefault(metric, []).extend(measured)
+
+    def send(self) -> None:
+        """Write one line for each set of dimensions; most calls have one."""
+        if not self._values:
+            return
+        from aws_lambda_powertools.metrics import EphemeralMetrics  # noqa: PLC0415 - most processes measure nothing
+
+        for dimensions, values in self._values.items():
+            metrics = EphemeralMetrics(namespace=NAMESPACE, service=SERVICE)
+            for name, text in dimensions:
+                metrics.add_dimension(name, text)
+            for metric, measured in values.items():
+                for value in _spread(measured):
+                    metrics.add_metric(metric, metric.unit, value)
+            metrics.flush_metrics()
+
+
+def _spread(values: list[int]) -> list[int]:
+    """Return *values*; of too many as many as a line holds, evenly spread by rank, the least and the greatest too."""
+    if len(values) <= VALUES_MAX:
+        return values
+    ranked = sorted(values)
+    return [ranked[place * (len(ranked) - 1) // (VALUES_MAX - 1)] for place in range(VALUES_MAX)]
+
+
+_measured: ContextVar[_Measured | None] = ContextVar("measured", default=None)
+
+
+@contextmanager
+def one_call(**keys: str | None) -> Iterator[None]:
+    """
+    Be one call of the function: *keys* are in every line it logs, and what it measures goes out at its end.
+
+    Threads take part in it if they run in a copy of its context.
+    """
+    token = _measured.set(_Measured() if is_deployed() else None)
+    try:
+        with log_keys(**keys):
+            yield
+    finally:
+        measured = _measured.get()
+        _measured.reset(token)
+        if measured is not None:
+            measured.send()
+
+
+def count(metric: Metric, number: int = 1, **dimensions: str) -> None:
+    """Count something *number* times; each of the *dimensions* must have few values, for each costs by the month."""
+    measured = _measured.get()
+    if measured is not None and number:
+        measured.count(metric, number, tuple(dimensions.items()))
+
+
+def measure(metric: Metric, *values: int) -> None:
+    """Note how much of something there was, once for each of *values*."""
+    measured = _measured.get()
+    if measured is not None and values:
+        measured.measure(metric, values)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 from uuid import uuid4
 
 from chalice.app import Chalice
 
+from chalicelib.api.parameters import is_name
 from chalicelib.api.problems import JSON, problem
+from chalicelib.observability import is_deployed, logger, one_call
 
 
 if TYPE_CHECKING:
@@ -26,6 +30,10 @@ _CODE_OF_FRAMEWORK_ERROR = {
 }
 
 
+_EVENTS: Final = ("scheduled", "sqs", "kinesis", "dynamodb", "pure_lambda")
+"""Whatever calls the service, except HTTP."""
+
+
 class Application(Chalice):
     """
     A Chalice application whose services are made when they are first needed.
@@ -36,6 +44,8 @@ class Application(Chalice):
     def __init__(self, name: str, connect: Callable[[], tuple[Services, TokenVerifier]]) -> None:
         """Name the application."""
         super().__init__(name, configure_logs=False)
+        for kind in _EVENTS:
+            self.register_middleware(_observe, kind)
         self._connect = connect
         self._connected: tuple[Services, TokenVerifier] | None = None
 
@@ -61,12 +71,41 @@ class Application(Chalice):
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
         """Answer one API Gateway request: give it its id, and turn the framework's own errors into problems."""
-        answer = _as_problem(super().__call__(event, context))
+        started = time.perf_counter()
+        request = event.get("requestContext") or {}
+        request_id = request.get("requestId") or str(uuid4())
+        with one_call(
+            request_id=request_id,
+            function_request_id=getattr(context, "aws_request_id", None),
+            method=request.get("httpMethod"),
+            route=request.get("resourcePath"),
+            account=_account_of(event),
+        ):
+            answer = _as_problem(super().__call__(event, context))
+            _log_answer(answer, time.perf_counter() - started)
         headers = answer.setdefault("headers", {})
-        headers["X-Request-Id"] = (event.get("requestContext") or {}).get("requestId") or str(uuid4())
+        headers["X-Request-Id"] = request_id
         headers.setdefault("X-Content-Type-Options", "nosniff")
         headers.setdefault("Cache-Control", "no-store")
         return answer
+
+
+def _account_of(event: dict[str, Any]) -> str | None:
+    """Return the account in the path, unless that is something that names none and might be anything."""
+    account = unquote((event.get("pathParameters") or {}).get("account") or "")
+    return account if is_name(account) else None
+
+
+def _log_answer(answer: dict[str, Any], seconds: float) -> None:
+    """Log the one line of a request: on Lambda always, elsewhere where details are wanted."""
+    log = logger().info if is_deployed() else logger().debug
+    log("answered", extra={"status": answer["statusCode"], "ms": round(seconds * 1000, 1)})
+
+
+def _observe(event: Any, get_response: Callable[[Any], Any]) -> Any:
+    """Be the middleware of everything but requests: their lines carry Lambda's id of the call."""
+    with one_call(request_id=getattr(event.context, "aws_request_id", None)):
+        return get_response(event)
 
 
 def _as_problem(answer: dict[str, Any]) -> dict[str, Any]:

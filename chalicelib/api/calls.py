@@ -13,7 +13,7 @@ from chalice.app import Blueprint, Response
 from chalicelib.api.parameters import NAME_CHARACTERS_MAX, is_name
 from chalicelib.api.problems import JSON, problem
 from chalicelib.api.tokens import Caller, KeysUnavailable, Unauthenticated
-from chalicelib.observability import logger
+from chalicelib.observability import add_log_keys, logger
 from chalicelib.services.errors import BusyError, Fault, RefusedError
 from chalicelib.storage.items import StoreError
 
@@ -105,7 +105,10 @@ class Call:
         return caller
 
     def _authenticate(self) -> Caller:
-        return self._application.verifier.authenticate(self.header("Authorization"))
+        caller = self._application.verifier.authenticate(self.header("Authorization"))
+        if caller.account_id is not None:
+            add_log_keys(caller=caller.account_id)
+        return caller
 
     def read(self, kind: type[T]) -> T:
         """

@@ -17,6 +17,7 @@ from chalicelib.services.meter_events import (
     UNKNOWN_ACCOUNT,
     Status,
     Verdict,
+    count_verdicts,
     rejected,
 )
 
@@ -42,6 +43,7 @@ def post_events(call: Call) -> Response:
             events[index] = event
         else:
             verdicts[index] = UNKNOWN_ACCOUNT
+    count_verdicts(verdict for index, verdict in enumerate(verdicts) if index not in events)
     taken = call.services.metering.take(list(events.values()))
     for index, verdict in zip(events, taken, strict=True):
         verdicts[index] = verdict

@@ -10,6 +10,7 @@ from typing import Final
 Instant = int
 """Microseconds since 1970-01-01T00:00:00Z."""
 
+MILLISECOND: Final = 1_000
 SECOND: Final = 1_000_000
 MINUTE: Final = 60 * SECOND
 HOUR: Final = 60 * MINUTE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.observability import count, logger
+from chalicelib.observability import Metric, count, log_keys, logger
 from chalicelib.storage import keys
 from chalicelib.storage.items import Key
 
@@ -28,11 +28,12 @@ def _is_done(services: Services, record: dict[str, Any]) -> bool:
     if record["eventName"] != "INSERT" or not keys.is_outbox(key):
         return True
     account, effects = keys.account_of(key), keys.name_of(key)
-    try:
-        services.effects.carry_out(account, effects)
-    except Exception:  # noqa: BLE001 - one record's failure must not stop the others
-        logger().exception("effects %s of account %s failed", effects, account)
-        count("EffectsFailed", 1)
-        return False
-    count("EffectsDone", 1)
+    with log_keys(account=account):
+        try:
+            services.effects.carry_out(account, effects)
+        except Exception:  # noqa: BLE001 - one record's failure must not stop the others
+            logger().exception("effects %s of account %s failed", effects, account)
+            count(Metric.EFFECTS_FAILED)
+            return False
+    count(Metric.EFFECTS_DONE)
     return True

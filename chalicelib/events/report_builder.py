@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from chalicelib.bus.work_queue import Work
-from chalicelib.observability import count, logger
+from chalicelib.observability import Metric, count, logger
 from chalicelib.services.errors import RefusedError
 from chalicelib.services.provide_reports import ReportFile
 
@@ -31,16 +31,16 @@ def _is_dealt_with(services: Services, record: dict[str, Any]) -> bool:
     except ValueError:
         # Nobody waits for it: only this service writes to the queue.
         logger().exception("a message on the queue of reports cannot be read")
-        count("ReportsFailed", 1)
+        count(Metric.REPORTS_FAILED)
         return True
     try:
         services.reports.write(file)
     except Exception as error:  # noqa: BLE001 - one report's failure must not stop the others
         logger().exception("report %s could not be written", file.key)
-        count("ReportsFailed", 1)
+        count(Metric.REPORTS_FAILED)
         is_last = int(record["attributes"]["ApproximateReceiveCount"]) >= TRIES_MAX
         return (is_last or isinstance(error, RefusedError)) and _is_given_up(services, file)
-    count("ReportsWritten", 1)
+    count(Metric.REPORTS_WRITTEN)
     return True
 
 

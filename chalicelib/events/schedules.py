@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from chalicelib.observability import count, logger
+from chalicelib.observability import Metric, count, log_keys, logger
 
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ EVERY_NIGHT: Final = "cron(5 0 * * ? *)"
 
 def run_job(services: Services, name: str) -> dict[str, Any]:
     """Run a job as of now, and return its summary."""
-    run = services.jobs.run(name)
-    logger().info("job %s: %d done, %d failed, %d left", run.job, run.done, run.failed, run.left)
-    count("JobRuns", 1, job=name)
+    with log_keys(job=name):
+        run = services.jobs.run(name)
+        logger().info("job %s: %d done, %d failed, %d left", run.job, run.done, run.failed, run.left)
+    count(Metric.JOB_RUNS, job=name)
     return {"job": run.job, "done": run.done, "failed": run.failed, "left": run.left}

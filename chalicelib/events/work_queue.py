@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from chalicelib.bus.work_queue import Work
-from chalicelib.observability import count, logger
+from chalicelib.observability import log_keys, logger
 from chalicelib.services.errors import RefusedError
 from chalicelib.services.run_jobs import describe
 from chalicelib.storage.items import StoreError
@@ -34,18 +34,21 @@ def _is_dealt_with(services: Services, record: dict[str, Any]) -> bool:
         work = msgspec.json.decode(body, type=Work)
     except msgspec.DecodeError as error:
         return _bury(services, body, describe(error))
+    with log_keys(job=work.job, account=work.subject.partition("/")[0]):
+        return _is_done(services, work, record)
+
+
+def _is_done(services: Services, work: Work, record: dict[str, Any]) -> bool:
     try:
         services.jobs.work(work)
     except Exception as error:  # noqa: BLE001 - one message's failure must not stop the others
         logger().exception("job %s failed for %s", work.job, work.subject)
-        count("WorkFailed", 1, job=work.job)
         is_last = int(record["attributes"]["ApproximateReceiveCount"]) >= TRIES_MAX
-        if not (is_last or isinstance(error, RefusedError)) or not _bury(services, body, describe(error)):
+        if not (is_last or isinstance(error, RefusedError)) or not _bury(services, record["body"], describe(error)):
             return False
         with suppress(StoreError):  # the heartbeat is a summary; the dead letter is what counts
             services.jobs.give_up(work, describe(error))
         return True
-    count("WorkDone", 1, job=work.job)
     return True
 
 

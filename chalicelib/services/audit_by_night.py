@@ -6,6 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from chalicelib.domain.instants import DAY
+from chalicelib.observability import Metric, count
 
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class AuditingByNight:
             DifferencesFoundError: where there are any; warnings are none.
         """
         findings = [finding for finding in self._auditing.audit(account) if not finding.is_warning]
+        count(Metric.ACCOUNTS_AUDITED)
+        count(Metric.AUDIT_DIFFERENCES, len(findings))
         if findings:
             named = "; ".join(map(str, findings[:DIFFERENCES_NAMED_MAX]))
             message = f"{len(findings)} differences: {named}"

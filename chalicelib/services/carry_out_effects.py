@@ -10,6 +10,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from chalicelib.domain.instants import SECOND
+from chalicelib.observability import Metric, measure
+
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +52,13 @@ class CarryingOutEffects:
         return True
 
     def subjects(self, until: Instant) -> Iterator[str]:
-        """Yield the effects not carried out, of commits at or before *until*, as `account/effects`."""
+        """
+        Yield the effects not carried out, of commits at or before *until*, as `account/effects`.
+
+        How old the oldest is, is measured.
+        """
+        oldest = self._outbox.next_due_at()
+        measure(Metric.OUTBOX_AGE, 0 if oldest is None else max(until - oldest, 0) // SECOND)
         for account, effects_id in self._outbox.due(until):
             yield f"{account}/{effects_id}"
 

@@ -26,6 +26,7 @@ from chalicelib.domain.instants import SECOND, Instant
 from chalicelib.domain.ledger import LedgerEntry
 from chalicelib.domain.notifications import Notification
 from chalicelib.domain.state import AccountState
+from chalicelib.observability import Metric, count
 from chalicelib.services.errors import BusyError
 from chalicelib.storage.accounts import Accounts, Commit, LostRaceError
 from chalicelib.storage.heads import Head, Turn
@@ -126,8 +127,12 @@ class Changes:
             BusyError: after many lost races, or where the store is not to be reached.
         """
         effects: list[Effects] = []
-        with self._turn_in_process(account):
-            result = self._apply(account, nonce, decide, effects)
+        try:
+            with self._turn_in_process(account):
+                result = self._apply(account, nonce, decide, effects)
+        except BusyError:
+            count(Metric.BUSY)
+            raise
         for caused in effects:
             self.on_effects(caused)
         return result
@@ -206,7 +211,11 @@ class Changes:
             effects = [Effects(str(ULID()), account, situation.at, notifications, payment)]
             puts.append(put_effects(effects[0]))
         commit = Commit(follows.state, nonce, charges, entries, tuple(puts))
-        self._accounts.commit(situation.head, commit)
+        try:
+            self._accounts.commit(situation.head, commit)
+        except LostRaceError:
+            count(Metric.CONFLICTS)
+            raise
         return effects
 
     def _is_others_turn(self, head: Head, nonce: bytes) -> bool:
@@ -218,5 +227,6 @@ class Changes:
         return self._accounts.note_turn(head, turn)
 
     def _wait(self, losses: int) -> None:
+        count(Metric.RETRIES)
         longest = min(_PAUSE_SECONDS * 2**losses, _PAUSE_SECONDS_MAX)
         self._pause(random.uniform(0, longest))  # noqa: S311 - jitter

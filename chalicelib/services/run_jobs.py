@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from chalicelib.bus.work_queue import Work, WorkQueue
 from chalicelib.domain.instants import Instant, format_instant
+from chalicelib.observability import Metric, count
 from chalicelib.services.errors import Fault, RefusedError
 from chalicelib.storage.operations import Failure, Heartbeat, Heartbeats
 
@@ -146,6 +147,10 @@ class Jobs:
             done = bool(job.run(work.subject, work.at))
         except WorkLeftError:
             return
+        except Exception:
+            _count(job, failed=1)
+            raise
+        _count(job, done=int(done))
         self._heartbeats.add(work.job, done=int(done), left=-1)
 
     def give_up(self, work: Work, reason: str) -> None:
@@ -172,6 +177,7 @@ class Jobs:
                 failures.append(Failure(subject, describe(error)))
                 _log.exception("job %s failed for %s", job.name, subject)
             progress(seen)
+        _count(job, done, len(failures))
         named = tuple(failures[:FAILURES_NAMED_MAX])
         run = JobRun(job.name, at, done, len(failures), left, named)
         ended_at = self._real_clock.now()
@@ -185,6 +191,12 @@ class Jobs:
         if is_last:
             self._heartbeats.add(job.name, left=left, ended_at=self._real_clock.now())
         return JobRun(job.name, at, done=0, failed=0, left=left)
+
+
+def _count(job: Job, done: int = 0, failed: int = 0) -> None:
+    count(Metric.WORK_DONE, done, job=job.name)
+    count(Metric.WORK_FAILED, failed)
+    count(Metric.WORK_FAILED, failed, job=job.name)
 
 
 def describe(error: Exception) -> str:

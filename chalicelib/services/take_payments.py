@@ -16,7 +16,8 @@ from msgspec.structs import replace
 
 from chalicelib.domain.accounts import PaymentType
 from chalicelib.domain.card_payments import CardPayment, Settlement, fail, succeed
-from chalicelib.domain.instants import DAY, MINUTE, Instant
+from chalicelib.domain.instants import DAY, MINUTE, SECOND, Instant
+from chalicelib.observability import Metric, count, measure
 from chalicelib.payments.gateway import (
     DeclinedError,
     Gateway,
@@ -73,6 +74,14 @@ class TakingPayments:
         stored = self._load(account, payment)
         if stored.payment.is_settled:
             return stored.payment
+        after = self._take_steps(stored)
+        count(Metric.PAYMENTS, result=after.status.value)
+        if not after.is_settled:
+            measure(Metric.PAYMENT_AGE, max(self._clock.now() - after.requested_at, 0) // SECOND)
+        return after
+
+    def _take_steps(self, stored: StoredPayment) -> CardPayment:
+        account, payment = stored.payment.account, stored.payment.id
         try:
             told = self._charge(stored)
         except DeclinedError as error:

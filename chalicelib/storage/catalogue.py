@@ -22,6 +22,7 @@ from chalicelib.domain.products import DEFAULT_CATALOGUE, Product
 from chalicelib.domain.rate_card import RateRow, RateTable, Revision
 from chalicelib.storage import keys
 from chalicelib.storage.accounts import LostRaceError
+from chalicelib.storage.formats import decode_record, encode_record, with_format, without_format
 from chalicelib.storage.items import (
     Absent,
     Condition,
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
-FORMAT: Final = b"\x01"
 PRODUCTS_REMEMBERED: Final = MINUTE
 
 _TABLES_CACHED_MAX: Final = 64
@@ -90,7 +90,7 @@ class CardEntry(Struct, frozen=True):
 def _write_entry(key: Key, entry: ProductEntry | CardEntry) -> Put:
     condition: Condition = VersionIs(entry.version) if entry.version else Absent()
     changed = replace(entry, version=entry.version + 1)
-    item = Item(key.pk, key.sk, body=FORMAT + msgspec.json.encode(changed), version=changed.version)
+    item = Item(key.pk, key.sk, body=encode_record(changed), version=changed.version)
     return Put(Table.STATE, item, condition)
 
 
@@ -125,7 +125,7 @@ class Catalogue:
         if fresh or now >= self._forget_at:
             first = keys.product("")
             items = self._store.query(Table.STATE, first.pk, first.sk, first.sk + keys.LAST)
-            stored = (msgspec.json.decode((item.body or FORMAT)[1:], type=ProductEntry) for item in items)
+            stored = (decode_record(item.body, ProductEntry) for item in items)
             defaults = {resource: ProductEntry(product) for resource, product in DEFAULT_CATALOGUE.items()}
             self._products = defaults | {entry.product.resource: entry for entry in stored}
             self._forget_at = now + PRODUCTS_REMEMBERED
@@ -151,7 +151,7 @@ class Catalogue:
     def card(self, card: str) -> CardEntry | None:
         """Return a rate card as it is now, None where there is none."""
         item = self._store.get(Table.STATE, keys.rate_card(card))
-        return None if item is None else msgspec.json.decode((item.body or FORMAT)[1:], type=CardEntry)
+        return None if item is None else decode_record(item.body, CardEntry)
 
     def table(self, card: str, revision: Revision) -> RateTable:
         """Return the rows of a revision; KeyError where there is none."""
@@ -160,7 +160,7 @@ class Catalogue:
     def keep_rows(self, card: str, revision: Revision, rows: Sequence[RateRow]) -> bool:
         """Keep the rows of a revision that no card lists yet; False where there are rows of that number already."""
         key = keys.rate_card_revision(card, *revision)
-        body = FORMAT + zlib.compress(msgspec.json.encode(rows), 9)
+        body = with_format(zlib.compress(msgspec.json.encode(rows), 9))
         try:
             self._store.put(Table.STATE, Item(key.pk, key.sk, body=body), Absent())
         except ConditionFailedError:
@@ -172,5 +172,5 @@ class Catalogue:
         if item is None:
             message = f"no rows of rate card {card}, {revision}"
             raise KeyError(message)
-        rows = msgspec.json.decode(zlib.decompress((item.body or FORMAT)[1:]), type=list[RateRow])
+        rows = msgspec.json.decode(zlib.decompress(without_format(item.body, "rate rows")), type=list[RateRow])
         return RateTable(card, revision, rows)

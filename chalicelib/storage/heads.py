@@ -54,10 +54,10 @@ from chalicelib.domain.products import SHARED_POOL
 from chalicelib.domain.state import AccountState, PeriodUsage, ProductUsage
 from chalicelib.domain.storage_peak import Peak
 from chalicelib.storage import keys
+from chalicelib.storage.formats import UnknownFormatError, require_format
 from chalicelib.storage.items import Item
 from chalicelib.storage.takings import (
     Taking,
-    UnknownFormatError,
     decode_takings,
     encode_takings,
     pack_decimal,
@@ -139,12 +139,9 @@ def decode_head(item: Item) -> Head:
     Raises:
         UnknownFormatError: for a format of a later version.
     """
-    body = item.body or b"\0"
-    if body[0] != FORMAT:
-        message = f"head of format {body[0]}"
-        raise UnknownFormatError(message)
+    require_format(item.body, FORMAT, "head")
     decompressor = zlib.decompressobj(wbits=_RAW_DEFLATE, zdict=_DICTIONARY)
-    packed = decompressor.decompress(body[1:]) + decompressor.flush()
+    packed = decompressor.decompress((item.body or b"")[1:]) + decompressor.flush()
     return _unpack(keys.account_of(item.key), item.version or 0, msgspec.msgpack.decode(packed))
 
 
@@ -169,6 +166,9 @@ def _pack(head: Head) -> list[object]:
 
 def _unpack(account_id: str, version: int, packed: list[Any]) -> Head:
     account, at, invoiced, is_used, periods, grants, pages, tail, turn, *added = packed
+    if len(added) > len(_NOTHING_ADDED):
+        message = f"head of {len(packed)} elements"
+        raise UnknownFormatError(message)
     commitments, auto_recharge, warnings, peaks = [*added, *_NOTHING_ADDED[len(added) :]]
     state = AccountState(
         account=_unpack_account(account_id, account),

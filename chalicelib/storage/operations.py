@@ -5,16 +5,15 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Final
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.domain.instants import Instant
 from chalicelib.storage import keys
+from chalicelib.storage.formats import decode_record, encode_record
 from chalicelib.storage.items import Absent, ConditionFailedError, ContentionError, Item, ItemStore, Table, VersionIs
 
 
-FORMAT: Final = b"\x01"
 ADD_TRIES_MAX: Final = 8
 FAILURES_MAX: Final = 20
 
@@ -60,7 +59,7 @@ class Heartbeats:
         if before is not None and before.at > heartbeat.at:
             return False
         key = keys.job(heartbeat.job)
-        body = FORMAT + msgspec.json.encode(heartbeat)
+        body = encode_record(heartbeat)
         self._store.put(Table.STATE, Item(key.pk, key.sk, body=body, version=version + 1))
         return True
 
@@ -97,7 +96,7 @@ class Heartbeats:
                 ended_at=ended_at or heartbeat.ended_at,
             )
             key = keys.job(job)
-            item = Item(key.pk, key.sk, body=FORMAT + msgspec.json.encode(added), version=version + 1)
+            item = Item(key.pk, key.sk, body=encode_record(added), version=version + 1)
             with suppress(ConditionFailedError, ContentionError):
                 self._store.put(Table.STATE, item, VersionIs(version))
                 return True
@@ -107,7 +106,7 @@ class Heartbeats:
         item = self._store.get(Table.STATE, keys.job(job))
         if item is None:
             return None, 0
-        return msgspec.json.decode((item.body or FORMAT)[1:], type=Heartbeat), item.version or 0
+        return decode_record(item.body, Heartbeat), item.version or 0
 
 
 class SandboxDrawer:

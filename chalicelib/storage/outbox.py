@@ -9,21 +9,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.domain.instants import DAY, SECOND, Instant
 from chalicelib.domain.notifications import Notification
 from chalicelib.storage import keys
+from chalicelib.storage.formats import decode_record, encode_record
 from chalicelib.storage.items import Absent, Item, ItemStore, Put, Table
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-
-FORMAT: Final = b"\x01"
-"""First byte of an effect; JSON follows."""
 
 KEPT_WHEN_DONE: Final = 30 * DAY
 
@@ -50,13 +48,13 @@ class Outbox:
     def get(self, account: str, effects: str) -> Effects | None:
         """Read effects by their id, None where there are none."""
         item = self._store.get(Table.STATE, keys.outbox(account, effects))
-        return None if item is None else msgspec.json.decode((item.body or FORMAT)[1:], type=Effects)
+        return None if item is None else decode_record(item.body, Effects)
 
     def note_done(self, effects: Effects) -> None:
         """Note that *effects* are carried out; doing so again changes nothing."""
-        done = msgspec.structs.replace(effects, is_done=True)
+        done = replace(effects, is_done=True)
         expires = (self._real_clock() + KEPT_WHEN_DONE) // SECOND
-        self._store.put(Table.STATE, msgspec.structs.replace(_item(done), expires=expires))
+        self._store.put(Table.STATE, replace(_item(done), expires=expires))
 
     def due(self, until: Instant) -> Iterator[tuple[str, str]]:
         """Yield the account and id of effects not carried out, of commits at or before *until*."""
@@ -80,7 +78,7 @@ def _item(effects: Effects) -> Item:
     return Item(
         key.pk,
         key.sk,
-        body=FORMAT + msgspec.json.encode(effects),
+        body=encode_record(effects),
         due_shard=None if effects.is_done else keys.shard_of(effects.id, keys.OUTBOX_SHARDS),
         due_at=None if effects.is_done else effects.at,
     )

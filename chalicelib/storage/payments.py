@@ -6,13 +6,13 @@ Every change of one is conditional on its version, so that of several processes 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import Struct
 
 from chalicelib.domain.card_payments import CardPayment
 from chalicelib.storage import keys
+from chalicelib.storage.formats import decode_record, encode_record
 from chalicelib.storage.items import (
     Absent,
     ConditionFailedError,
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from chalicelib.domain.instants import Instant
-
-FORMAT: Final = b"\x01"
-"""First byte of a payment; JSON follows, with decimals as text."""
 
 
 class StoredPayment(Struct, frozen=True):
@@ -81,7 +78,7 @@ class Payments:
 
 
 def _content(item: Item) -> CardPayment:
-    return msgspec.json.decode((item.body or FORMAT)[1:], type=CardPayment)
+    return decode_record(item.body, CardPayment)
 
 
 def put_payment(payment: CardPayment, before: StoredPayment | None = None) -> Put:
@@ -90,7 +87,7 @@ def put_payment(payment: CardPayment, before: StoredPayment | None = None) -> Pu
     item = Item(
         key.pk,
         key.sk,
-        body=FORMAT + msgspec.json.encode(payment),
+        body=encode_record(payment),
         version=1 if before is None else before.version + 1,
         due_shard=None if payment.is_settled else keys.shard_of(payment.id, keys.PAYMENT_SHARDS),
         due_at=None if payment.is_settled else payment.next_try_at,

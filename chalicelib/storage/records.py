@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from chalicelib.domain.invoice import Invoice
 from chalicelib.domain.ledger import LedgerEntry
 from chalicelib.storage import keys
+from chalicelib.storage.formats import decode_record, encode_record
 from chalicelib.storage.items import Absent, Item, ItemStore, Key, Put, Table
 
 
@@ -21,24 +21,16 @@ if TYPE_CHECKING:
     from chalicelib.domain.periods import Period
 
 
-FORMAT: Final = b"\x01"
-"""First byte of a record; JSON follows, with the members of the value's class and decimals as text."""
-
-
 class FirstAnswer(Struct, frozen=True):
     """The answer to the first request of an idempotency key, and the hash of that request's body."""
 
     body_hash: str
     status: int
-    answer: msgspec.Raw
+    answer: Raw
 
 
 def _record(key: Key, value: object) -> Item:
-    return Item(key.pk, key.sk, body=FORMAT + msgspec.json.encode(value))
-
-
-def _content(item: Item) -> bytes:
-    return (item.body or FORMAT)[1:]
+    return Item(key.pk, key.sk, body=encode_record(value))
 
 
 class Records:
@@ -62,7 +54,7 @@ class Records:
         """Yield entries due from *start* to *end* with their positions, newest first, from behind position *before*."""
         lower, upper = keys.ledger_range(start, end)
         for item in self._newest_first(account, lower, upper, before):
-            yield item.sk, msgspec.json.decode(_content(item), type=LedgerEntry)
+            yield item.sk, decode_record(item.body, LedgerEntry)
 
     def commit_of(self, position: str) -> tuple[int, int]:
         """Return the head's version that the ledger entry at *position* came with, and its place in that commit."""
@@ -84,17 +76,17 @@ class Records:
     def invoices(self, account: str, before: str | None = None) -> Iterator[tuple[str, Invoice]]:
         """Yield an account's invoices with their positions, newest first, from behind position *before*."""
         for item in self._newest_first(account, "invoice#", f"invoice#{keys.LAST}", before):
-            yield item.sk, msgspec.json.decode(_content(item), type=Invoice)
+            yield item.sk, decode_record(item.body, Invoice)
 
     def invoice(self, account: str, period: Period) -> Invoice | None:
         """Return the invoice of *period*, None where none was issued."""
         item = self._store.get(Table.STATE, keys.invoice(account, period))
-        return None if item is None else msgspec.json.decode(_content(item), type=Invoice)
+        return None if item is None else decode_record(item.body, Invoice)
 
     def first_answer(self, account: str, operation: str, idempotency_key: str) -> FirstAnswer | None:
         """Return what the first request with this key was answered, None where there was none."""
         item = self._store.get(Table.STATE, _idempotency(account, operation, idempotency_key))
-        return None if item is None else msgspec.json.decode(_content(item), type=FirstAnswer)
+        return None if item is None else decode_record(item.body, FirstAnswer)
 
     def _newest_first(self, account: str, lower: str, upper: str, before: str | None) -> Iterator[Item]:
         upper = upper if before is None else min(upper, before)

@@ -53,6 +53,7 @@ from chalicelib.domain.money import ZERO, exact, format_decimal
 from chalicelib.domain.periods import Period
 from chalicelib.domain.rate_card import Rate, Revision
 from chalicelib.domain.usage_events import UsageEvent
+from chalicelib.storage.formats import require_format
 
 
 FORMAT: Final = 1
@@ -83,10 +84,6 @@ class Taking(Struct, frozen=True):
     version: int
     at: Instant
     charges: tuple[Charge, ...]
-
-
-class UnknownFormatError(ValueError):
-    """The bytes were written by a later version of the project."""
 
 
 def pack_decimal(value: Decimal) -> int | str:
@@ -227,10 +224,8 @@ def decode_takings(blob: bytes, account: str, *, deflated: bool) -> tuple[Taking
     Raises:
         UnknownFormatError: for a format of a later version.
     """
-    written_format, length = _HEADER.unpack_from(blob)
-    if written_format != FORMAT:
-        message = f"takings of format {written_format}"
-        raise UnknownFormatError(message)
+    require_format(blob, FORMAT, "takings")
+    _, length = _HEADER.unpack_from(blob)
     end = _HEADER.size + length
     packed = blob[_HEADER.size : end]
     columns = msgspec.msgpack.decode(zlib.decompress(packed, wbits=_RAW_DEFLATE) if deflated else packed)

@@ -9,7 +9,7 @@ from io import StringIO
 import pytest
 from aws_lambda_powertools import Logger
 
-from chalicelib.observability import MaskingFormatter, configure_logs, logger, mask, metrics
+from chalicelib.observability import MaskingFormatter, configure_logs, logger, mask
 
 
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln-bmF0_dXJl"
@@ -66,12 +66,10 @@ def test_stack_trace(masked: Logger, stream: StringIO) -> None:
     assert json.loads(stream.getvalue())["exception_name"] == "KeyError"
 
 
-def test_one_of_each() -> None:
-    """The process has one logger and one set of metrics, both under the service's name."""
+def test_one_logger() -> None:
+    """The process has one logger, under the service's name."""
     assert logger() is logger()
     assert logger().service == "usage-tab"
-    assert metrics() is metrics()
-    assert (metrics().namespace, metrics().service) == ("UsageTab", "usage-tab")
 
 
 def test_modules_own_logs(stream: StringIO, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,9 +24,9 @@ from chalicelib.domain.state import AccountState, PeriodUsage, ProductUsage
 from chalicelib.domain.storage_peak import Peak
 from chalicelib.local.units import item_bytes, write_units
 from chalicelib.storage import keys
+from chalicelib.storage.formats import UnknownFormatError
 from chalicelib.storage.heads import Head, PageName, Span, Turn, decode_head, encode_head
 from chalicelib.storage.items import Item
-from chalicelib.storage.takings import UnknownFormatError
 from tests.unit.storage.test_takings import WITH_PEAKS, WRITTEN, golden
 from tests.unit.storage.values import heads
 

@@ -18,9 +18,9 @@ from chalicelib.domain.instants import parse_instant
 from chalicelib.domain.periods import Period
 from chalicelib.domain.rate_card import Rate, Revision
 from chalicelib.domain.usage_events import UsageEvent
+from chalicelib.storage.formats import UnknownFormatError
 from chalicelib.storage.takings import (
     Taking,
-    UnknownFormatError,
     decode_takings,
     encode_takings,
     events_in,
