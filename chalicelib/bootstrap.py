@@ -202,7 +202,7 @@ def build_services(  # noqa: PLR0913 - the parts that differ from one running sy
         records=records,
         accounts=accounts,
         catalogue=CatalogueManagement(store, catalogue, clock),
-        metering=Metering(changes, pages, catalogue, clock),
+        metering=Metering(changes, pages, catalogue),
         granting=GrantingCredit(changes, records, catalogue),
         committing=Committing(changes, catalogue),
         buying=BuyingCredit(accounts, changes, records, payments, taking, real_clock, pause),

@@ -6,11 +6,11 @@ import logging
 import os
 import re
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from enum import StrEnum
 from functools import cache
 from threading import Lock
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
@@ -19,13 +19,16 @@ from chalicelib.settings import Settings
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Self
 
 SERVICE: Final = "usage-tab"
 PACKAGE: Final = "chalicelib"
 NAMESPACE: Final = "UsageTab"
 FUNCTION_NAME_VARIABLE: Final = "AWS_LAMBDA_FUNCTION_NAME"
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 VALUES_MAX: Final = 50
 """Values of one metric in one line; CloudWatch takes a hundred, and each is paid for by its bytes."""
@@ -190,7 +193,7 @@ def one_call(**keys: str | None) -> Iterator[None]:
     """
     Be one call of the function: *keys* are in every line it logs, and what it measures goes out at its end.
 
-    Threads take part in it if they run in a copy of its context.
+    Threads take part in it through `in_this_call`.
     """
     token = _measured.set(_Measured() if is_deployed() else None)
     try:
@@ -201,6 +204,16 @@ def one_call(**keys: str | None) -> Iterator[None]:
         _measured.reset(token)
         if measured is not None:
             measured.send()
+
+
+def in_this_call(function: Callable[P, R]) -> Callable[P, R]:
+    """Return *function* for threads of its own: what it logs and measures there belongs to the present call."""
+    context = copy_context()
+
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        return context.copy().run(function, *args, **kwargs)
+
+    return run
 
 
 def count(metric: Metric, number: int = 1, **dimensions: str) -> None:

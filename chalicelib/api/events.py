@@ -10,6 +10,7 @@ from chalice.app import Blueprint, Response
 from chalicelib.api.calls import ANY_CONTENT, Call, answering, ok
 from chalicelib.api.parameters import is_name
 from chalicelib.domain.usage_events import InvalidEventError, UsageEvent, decode_cloud_event, read_usage_event
+from chalicelib.services.count_verdicts import count_verdicts
 from chalicelib.services.errors import RefusedError
 from chalicelib.services.meter_events import (
     ACCEPTED,
@@ -17,7 +18,6 @@ from chalicelib.services.meter_events import (
     UNKNOWN_ACCOUNT,
     Status,
     Verdict,
-    count_verdicts,
     rejected,
 )
 
@@ -43,10 +43,10 @@ def post_events(call: Call) -> Response:
             events[index] = event
         else:
             verdicts[index] = UNKNOWN_ACCOUNT
-    count_verdicts(verdict for index, verdict in enumerate(verdicts) if index not in events)
     taken = call.services.metering.take(list(events.values()))
     for index, verdict in zip(events, taken, strict=True):
         verdicts[index] = verdict
+    count_verdicts(verdicts)
     return ok(_show(verdicts))
 
 

@@ -19,14 +19,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 from ulid import ULID
 
-from chalicelib.domain.charges import Charge
+from chalicelib.domain.charges import Charge, Role
 from chalicelib.domain.consequences import draw_consequences
 from chalicelib.domain.due import Done, carry_out_due
-from chalicelib.domain.instants import SECOND, Instant
+from chalicelib.domain.instants import MILLISECOND, SECOND, Instant
 from chalicelib.domain.ledger import LedgerEntry
 from chalicelib.domain.notifications import Notification
 from chalicelib.domain.state import AccountState
-from chalicelib.observability import Metric, count
+from chalicelib.observability import Metric, count, log_keys, measure
 from chalicelib.services.errors import BusyError
 from chalicelib.storage.accounts import Accounts, Commit, LostRaceError
 from chalicelib.storage.heads import Head, Turn
@@ -128,7 +128,7 @@ class Changes:
         """
         effects: list[Effects] = []
         try:
-            with self._turn_in_process(account):
+            with log_keys(account=account), self._turn_in_process(account):
                 result = self._apply(account, nonce, decide, effects)
         except BusyError:
             count(Metric.BUSY)
@@ -216,7 +216,14 @@ class Changes:
         except LostRaceError:
             count(Metric.CONFLICTS)
             raise
+        self._measure_delays(decision.charges)
         return effects
+
+    def _measure_delays(self, charges: tuple[Charge, ...]) -> None:
+        """Measure how long it took from usage to the balance that shows it; samples of storage wait for the 28th."""
+        now = self._clock.now()
+        times = [charge.event.time for charge in charges if charge.role is Role.EVENT]
+        measure(Metric.EVENT_TO_VISIBLE, *(max(now - time, 0) // MILLISECOND for time in times))
 
     def _is_others_turn(self, head: Head, nonce: bytes) -> bool:
         return head.turn is not None and head.turn.nonce != nonce and self._real_clock.now() < head.turn.until

@@ -7,30 +7,26 @@ conflict, no_rate.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.domain.instants import MILLISECOND
-from chalicelib.domain.products import Meter
 from chalicelib.domain.rate_card import RateTable, Revision, Versions
 from chalicelib.domain.usage_events import AGE_MAX, AHEAD_MAX, Identity, UsageEvent, kept_number
 from chalicelib.domain.waterfall import PricedEvent, charge_events
-from chalicelib.observability import Metric, count, log_keys, measure
+from chalicelib.observability import in_this_call
 from chalicelib.services.changes import Changes, Decision, Situation, new_nonce
 from chalicelib.storage.catalogue import CardEntry, Catalogue, ProductEntry, write_card, write_product
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from chalicelib.domain.instants import Instant
-    from chalicelib.services.clocks import Clock
     from chalicelib.storage.items import Put
     from chalicelib.storage.pages import Lookup, Pages, Recorded
 
@@ -69,33 +65,17 @@ def rejected(code: str, detail: str) -> Verdict:
     return Verdict(Status.REJECTED, code, detail)
 
 
-_METRIC_BY_STATUS: Final = {
-    Status.ACCEPTED: Metric.EVENTS_ACCEPTED,
-    Status.DUPLICATE: Metric.EVENTS_DUPLICATE,
-    Status.REJECTED: Metric.EVENTS_REJECTED,
-}
-
 UNKNOWN_ACCOUNT: Final = rejected("unknown_account", "there is no such account")
-
-
-def count_verdicts(verdicts: Iterable[Verdict]) -> None:
-    """Count what became of events; what never reaches `Metering.take` is counted by who turned it away."""
-    counts = Counter((verdict.status, verdict.code) for verdict in verdicts)
-    for (status, code), number in counts.items():
-        count(_METRIC_BY_STATUS[status], number)
-        if status is Status.REJECTED and code is not None:
-            count(Metric.EVENTS_REJECTED, number, code=code)
 
 
 class Metering:
     """Takes usage events, exactly once each."""
 
-    def __init__(self, changes: Changes, pages: Pages, catalogue: Catalogue, clock: Clock) -> None:
+    def __init__(self, changes: Changes, pages: Pages, catalogue: Catalogue) -> None:
         """Charge accounts by *catalogue*, and know events again by *pages*."""
         self._changes = changes
         self._pages = pages
         self._catalogue = catalogue
-        self._clock = clock
 
     def take(self, events: Sequence[UsageEvent]) -> list[Verdict]:
         """
@@ -113,26 +93,13 @@ class Metering:
         for account, places in positions.items():
             for position, verdict in zip(places, verdicts_by_account[account], strict=True):
                 verdicts[position] = verdict
-        count_verdicts(verdicts)
         return verdicts
 
     def _take_for_account(self, account: str, events: Sequence[UsageEvent]) -> list[Verdict]:
         nonce = new_nonce()
         attempt = _Attempt(self._pages, self._catalogue, events, nonce)
-        with log_keys(account=account):
-            verdicts = self._changes.apply(account, nonce, attempt.decide)
-        if verdicts is None:
-            return [UNKNOWN_ACCOUNT] * len(events)
-        accepted = [event for event, verdict in zip(events, verdicts, strict=True) if verdict is ACCEPTED]
-        measure(Metric.EVENT_TO_VISIBLE, *_delays(accepted, attempt.products, self._clock.now()))
-        return verdicts
-
-
-def _delays(accepted: Iterable[UsageEvent], products: Mapping[str, ProductEntry], now: Instant) -> Iterator[int]:
-    """Yield how many milliseconds it took until events are to be seen; storage samples wait for the 28th anyway."""
-    for event in accepted:
-        if products[event.resource].product.meter is Meter.SUM:
-            yield max(now - event.time, 0) // MILLISECOND
+        verdicts = self._changes.apply(account, nonce, attempt.decide)
+        return [UNKNOWN_ACCOUNT] * len(events) if verdicts is None else verdicts
 
 
 def _side_by_side(
@@ -141,16 +108,14 @@ def _side_by_side(
     if len(batches) <= 1:
         return {account: take(account, events) for account, events in batches.items()}
     with ThreadPoolExecutor(min(len(batches), _ACCOUNTS_SIDE_BY_SIDE)) as pool:
-        futures = [pool.submit(copy_context().run, take, account, events) for account, events in batches.items()]
-        return {account: future.result() for account, future in zip(batches, futures, strict=True)}
+        return dict(zip(batches, pool.map(in_this_call(take), batches, batches.values()), strict=True))
 
 
 class _Attempt:
     """
     One request's events for one account, judged anew after every lost race; what was read of pages is kept.
 
-    *products* are those by which they were judged last. The age of events is judged as of the first try: a later one
-    must not refuse what an earlier one may have taken.
+    Their age is judged as of the first try: a later one must not refuse what an earlier one may have taken.
     """
 
     def __init__(self, pages: Pages, catalogue: Catalogue, events: Sequence[UsageEvent], nonce: bytes) -> None:
@@ -159,12 +124,11 @@ class _Attempt:
         self._events = events
         self._nonce = nonce
         self._lookup: Lookup | None = None
-        self.products: Mapping[str, ProductEntry] = {}
         self._tries = 0
         self._arrived_at: Instant | None = None
 
     def decide(self, situation: Situation) -> Decision[list[Verdict]]:
-        products = self.products = self._read_products()
+        products = self._products()
         self._lookup = self._lookup or self._pages.lookup(situation.head)
         self._arrived_at = self._arrived_at or situation.at
         timely = [event for event in self._events if _judge_time(event, self._arrived_at) is None]
@@ -180,7 +144,7 @@ class _Attempt:
         self._catalogue.write(marks[MARKS_AT_ONCE_MAX:])
         return Decision(verdicts, state, tuple(charges), puts=marks[:MARKS_AT_ONCE_MAX])
 
-    def _read_products(self) -> Mapping[str, ProductEntry]:
+    def _products(self) -> Mapping[str, ProductEntry]:
         """Return the catalogue: as remembered, unless a product is missing or a try has failed."""
         self._tries += 1
         products = self._catalogue.products(fresh=self._tries > 1)

@@ -52,7 +52,7 @@ class Engine:
         self.catalogue = Catalogue(store, real_clock.now)
         self.records = Records(store)
         self.changes = changes(self.heads, clock, real_clock, pause)
-        self.metering = Metering(self.changes, self.pages, self.catalogue, clock)
+        self.metering = Metering(self.changes, self.pages, self.catalogue)
         self.invoices = IssuingInvoices(self.changes, self.catalogue)
         self.accounts = AccountManagement(self.heads, self.changes, self.catalogue, clock)
         self.granting = GrantingCredit(self.changes, self.records, self.catalogue)
