@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from datetime import date
 from decimal import Decimal
 from random import Random
 from typing import Final
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from msgspec.structs import replace
@@ -23,6 +25,7 @@ from chalicelib.domain.products import DEFAULT_CATALOGUE, SHARED_POOL
 from chalicelib.domain.state import AccountState, PeriodUsage, ProductUsage
 from chalicelib.domain.storage_peak import Peak
 from chalicelib.local.units import item_bytes, write_units
+from chalicelib.storage import heads as heads_format
 from chalicelib.storage import keys
 from chalicelib.storage.formats import UnknownFormatError
 from chalicelib.storage.heads import Head, PageName, Span, Turn, decode_head, encode_head
@@ -233,6 +236,18 @@ def test_another_format_is_refused(body: bytes | None) -> None:
     """Bytes of a later version, or none, are told from those this one can read."""
     with pytest.raises(UnknownFormatError):
         decode_head(replace(_stored("head-1-with-commitments"), body=body))
+
+
+def test_an_element_of_a_later_version_is_refused() -> None:
+    """A head with more elements than are known is not read: writing it back would lose them."""
+    body = _stored("head-1-with-peaks").body or b""
+    decompressor = zlib.decompressobj(wbits=-15, zdict=heads_format._DICTIONARY)
+    elements = msgspec.msgpack.decode(decompressor.decompress(body[1:]))
+    compressor = zlib.compressobj(wbits=-15, zdict=heads_format._DICTIONARY)
+    longer = compressor.compress(msgspec.msgpack.encode([*elements, None])) + compressor.flush()
+
+    with pytest.raises(UnknownFormatError, match="head of 14 elements"):
+        decode_head(replace(_stored("head-1-with-peaks"), body=body[:1] + longer))
 
 
 def test_the_card_token_is_nowhere_in_clear() -> None:
