@@ -22,12 +22,12 @@ from chalicelib.api import (
 )
 from chalicelib.api.application import Application
 from chalicelib.bootstrap import connect
-from chalicelib.events import outbox_stream, schedules, work_queue
+from chalicelib.events import metering_stream, outbox_stream, report_builder, schedules, work_queue
 from chalicelib.events.schedules import EVERY_NIGHT, EVERY_QUARTER_OF_AN_HOUR
 
 
 if TYPE_CHECKING:
-    from chalice.app import CloudWatchEvent, SQSEvent
+    from chalice.app import CloudWatchEvent, KinesisEvent, SQSEvent
 
 
 app = Application("usage-tab", connect)
@@ -90,10 +90,24 @@ def audit(event: CloudWatchEvent) -> dict[str, Any]:  # noqa: ARG001 - as above
     return schedules.run_job(app.services, "audit")
 
 
+@app.on_kinesis_record(
+    stream="usage-tab-events", batch_size=500, starting_position="TRIM_HORIZON", maximum_batching_window_in_seconds=1
+)
+def meter_events(event: KinesisEvent) -> dict[str, Any]:
+    """Take the usage events that the metering system writes to its stream."""
+    return metering_stream.meter(app.services, event.to_dict())
+
+
 @app.on_sqs_message(queue="usage-tab-work", batch_size=10)
 def do_work(event: SQSEvent) -> dict[str, Any]:
     """Do what jobs have handed over."""
     return work_queue.do_work(app.services, event.to_dict())
+
+
+@app.on_sqs_message(queue="usage-tab-reports", batch_size=1)
+def build_reports(event: SQSEvent) -> dict[str, Any]:
+    """Write reports that are too large for an answer."""
+    return report_builder.write_reports(app.services, event.to_dict())
 
 
 @app.lambda_function(name="carry_out_effects")

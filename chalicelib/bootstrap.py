@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from chalicelib.api.tokens import TokenVerifier
 from chalicelib.bus.event_bus import LogBus
@@ -39,7 +41,7 @@ from chalicelib.services.show_usage import ShowingUsage
 from chalicelib.services.take_payments import TakingPayments
 from chalicelib.services.usage_series import ShowingSeries
 from chalicelib.services.write_reports import WritingReports
-from chalicelib.settings import STRIPE, Settings
+from chalicelib.settings import LOOPBACK_HOSTS, STRIPE, Settings
 from chalicelib.storage.accounts import Accounts
 from chalicelib.storage.catalogue import Catalogue
 from chalicelib.storage.dynamo import DynamoItemStore
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
 
     from botocore.client import BaseClient
 
+    from chalicelib.bus.dead_letters import DeadEvents, DeadLetters, DeadWork
     from chalicelib.bus.event_bus import EventBus
     from chalicelib.bus.work_queue import WorkQueue
     from chalicelib.files.report_files import ReportFiles
@@ -103,16 +106,48 @@ def open_report_queue(settings: Settings) -> WorkQueue | None:
 def _sqs_queue(settings: Settings, url: str) -> WorkQueue:
     from chalicelib.bus.sqs import SqsWorkQueue  # noqa: PLC0415 - only where it is used
 
-    return SqsWorkQueue(_client("sqs", settings), url, settings.dead_letters or "")
+    return SqsWorkQueue(_client("sqs", settings, url), url, settings.dead_letters or "")
 
 
-def _client(service: str, settings: Settings) -> BaseClient:
-    """Return a client of an AWS service that gives up soon: what it has not done, a schedule does."""
+def open_event_dead_letters(settings: Settings) -> DeadEvents | None:
+    """Return the dead letters of the stream that *settings* name, None where they name none."""
+    url = settings.event_dead_letters
+    if url is None:
+        return None
+    from chalicelib.bus.sqs_dead_letters import SqsDeadEvents  # noqa: PLC0415 - only where it is used
+
+    return SqsDeadEvents(cache(lambda service: _client(service, settings, url)), url, settings.report_bucket)
+
+
+def open_dead_work(settings: Settings) -> DeadLetters[DeadWork] | None:
+    """Return the dead letters of the work queue that *settings* name, None where they name none."""
+    url = settings.dead_letters
+    if url is None:
+        return None
+    from chalicelib.bus.sqs_dead_letters import SqsDeadLetters, read_work  # noqa: PLC0415 - only where it is used
+
+    return SqsDeadLetters(cache(lambda service: _client(service, settings, url)), url, read_work)
+
+
+def _client(service: str, settings: Settings, url: str = "") -> BaseClient:
+    """
+    Return a client of an AWS service that gives up soon: what it has not done, a schedule does.
+
+    Where *url* is on this machine, so is the service, and takes any credentials.
+    """
     from botocore.config import Config  # noqa: PLC0415 - only where it is used
     from botocore.session import get_session  # noqa: PLC0415 - as above
 
     config = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
-    return get_session().create_client(service, region_name=settings.region, config=config)
+    parts = urlsplit(url)
+    local: dict[str, Any] = {}
+    if parts.hostname in LOOPBACK_HOSTS:
+        local = {
+            "endpoint_url": f"{parts.scheme}://{parts.netloc}",
+            "aws_access_key_id": "local",
+            "aws_secret_access_key": "local",
+        }
+    return get_session().create_client(service, region_name=settings.region, config=config, **local)
 
 
 def open_report_files(settings: Settings, real_clock: Clock) -> ReportFiles:
@@ -143,6 +178,7 @@ def build_services(  # noqa: PLR0913 - the parts that differ from one running sy
     work_queue: WorkQueue | None = None,
     report_files: ReportFiles | None = None,
     report_queue: WorkQueue | None = None,
+    event_dead_letters: DeadEvents | None = None,
     *,
     has_stream: bool = False,
 ) -> Services:
@@ -217,6 +253,7 @@ def build_services(  # noqa: PLR0913 - the parts that differ from one running sy
         warnings=DismissingWarnings(changes),
         jobs=jobs,
         work_queue=work_queue,
+        event_dead_letters=event_dead_letters,
         auditing=auditing,
         test_clock=None if stored_clock is None else MovingTestClock(stored_clock, jobs),
     )
@@ -229,5 +266,12 @@ def connect() -> tuple[Services, TokenVerifier]:
     queue = open_work_queue(settings)
     report_queue = open_report_queue(settings)
     store = open_store(settings)
-    services = build_services(settings, store, work_queue=queue, report_queue=report_queue, has_stream=True)
+    services = build_services(
+        settings,
+        store,
+        work_queue=queue,
+        report_queue=report_queue,
+        event_dead_letters=open_event_dead_letters(settings),
+        has_stream=True,
+    )
     return services, TokenVerifier.from_settings(settings)

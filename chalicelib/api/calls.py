@@ -10,9 +10,10 @@ from urllib.parse import unquote
 import msgspec
 from chalice.app import Blueprint, Response
 
-from chalicelib.api.parameters import NAME_CHARACTERS_MAX, is_name
+from chalicelib.api.parameters import NAME_CHARACTERS_MAX
 from chalicelib.api.problems import JSON, problem
 from chalicelib.api.tokens import Caller, KeysUnavailable, Unauthenticated
+from chalicelib.domain.names import is_name
 from chalicelib.observability import add_log_keys, logger
 from chalicelib.services.errors import BusyError, Fault, RefusedError
 from chalicelib.storage.items import StoreError

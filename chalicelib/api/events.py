@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import msgspec
 from chalice.app import Blueprint, Response
 
 from chalicelib.api.calls import ANY_CONTENT, Call, answering, ok
-from chalicelib.api.parameters import is_name
-from chalicelib.domain.usage_events import InvalidEventError, UsageEvent, decode_cloud_event, read_usage_event
+from chalicelib.domain.usage_events import InvalidEventError, split_events
 from chalicelib.services.count_verdicts import count_verdicts
 from chalicelib.services.errors import RefusedError
-from chalicelib.services.meter_events import (
-    ACCEPTED,
-    EVENTS_MAX,
-    UNKNOWN_ACCOUNT,
-    Status,
-    Verdict,
-    rejected,
-)
+from chalicelib.services.meter_events import EVENTS_MAX, UNKNOWN_ACCOUNT, Arrived, Status, Verdict
+from chalicelib.services.receive_events import decide, read_event
+
+
+if TYPE_CHECKING:
+    import msgspec
+
+    from chalicelib.api.tokens import Caller
+    from chalicelib.services.receive_events import Reading
 
 
 routes = Blueprint(__name__)
@@ -30,35 +29,24 @@ routes = Blueprint(__name__)
 def post_events(call: Call) -> Response:
     """Take one event or a batch; when this answers, the balances have moved."""
     caller = call.require("events:write")
-    bodies = _split(call.body)
-    verdicts: list[Verdict] = [ACCEPTED] * len(bodies)
-    events: dict[int, UsageEvent] = {}
-    for index, body in enumerate(bodies):
-        try:
-            event = read_usage_event(decode_cloud_event(body))
-        except InvalidEventError as error:
-            verdicts[index] = rejected("invalid_event", f"{error.pointer or '/'}: {error}")
-            continue
-        if caller.account_id in (None, event.account) and is_name(event.account):
-            events[index] = event
-        else:
-            verdicts[index] = UNKNOWN_ACCOUNT
-    taken = call.services.metering.take(list(events.values()))
-    for index, verdict in zip(events, taken, strict=True):
-        verdicts[index] = verdict
+    metering = call.services.metering
+    readings = [_read(body, caller) for body in _split(call.body)]
+    verdicts = decide(readings, lambda arrived: metering.take([event for event, _ in arrived]))
     count_verdicts(verdicts)
     return ok(_show(verdicts))
 
 
+def _read(body: msgspec.Raw, caller: Caller) -> Reading:
+    reading = read_event(body)
+    is_others = isinstance(reading, Arrived) and caller.account_id not in {None, reading.event.account}
+    return UNKNOWN_ACCOUNT if is_others else reading
+
+
 def _split(body: bytes) -> list[msgspec.Raw]:
     try:
-        raw = msgspec.json.decode(body, type=msgspec.Raw)
-        first = bytes(raw).lstrip()[:1]
-        bodies = msgspec.json.decode(raw, type=list[msgspec.Raw]) if first == b"[" else [raw]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RefusedError("malformed_body", f"the body is not JSON: {error}") from error
-    if first not in (b"[", b"{") or not bodies:
-        raise RefusedError("malformed_body", "the body is neither an event nor a batch of at least one")
+        bodies = split_events(body)
+    except InvalidEventError as error:
+        raise RefusedError("malformed_body", f"the body {error}") from error
     if len(bodies) > EVENTS_MAX:
         raise RefusedError("too_many_events", f"a batch has at most {EVENTS_MAX} events")
     return bodies

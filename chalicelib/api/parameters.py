@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from chalicelib.api.problems import invalid
 from chalicelib.domain.instants import Instant, NotAnInstantError, parse_instant
+from chalicelib.domain.names import is_name
 from chalicelib.domain.periods import Period
 from chalicelib.services.errors import Fault, RefusedError
 
@@ -23,7 +24,6 @@ NAME_PATTERN: Final = r"^[A-Za-z0-9_-]{1,64}$"
 LIMIT_DEFAULT: Final = 50
 LIMIT_MAX: Final = 200
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CURSOR_CHARACTERS_MAX: Final = 1000
 
@@ -37,14 +37,9 @@ def check_name(pointer: str, name: str) -> str:
     Raises:
         RefusedError: `invalid_request`.
     """
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise invalid(pointer, "must match [A-Za-z0-9_-]{1,64}")
     return name
-
-
-def is_name(name: str) -> bool:
-    """Tell whether *name* can name an account."""
-    return bool(_NAME.fullmatch(name))
 
 
 def read_period(text: str) -> Period:

@@ -118,6 +118,24 @@ class CloudEvent(Struct, frozen=True, gc=False):
 _event_decoder: Final = msgspec.json.Decoder(CloudEvent)
 
 
+def split_events(body: bytes) -> list[msgspec.Raw]:
+    """
+    Return the JSON of each event of *body*, as it stands there: of the one that it is, or of those in its array.
+
+    Raises:
+        InvalidEventError: where it is not JSON, or neither an object nor an array of at least one element.
+    """
+    try:
+        raw = msgspec.json.decode(body, type=msgspec.Raw)
+        first = bytes(raw).lstrip()[:1]
+        bodies = msgspec.json.decode(raw, type=list[msgspec.Raw]) if first == b"[" else [raw]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidEventError("", f"is not JSON: {error}") from error
+    if first not in (b"[", b"{") or not bodies:
+        raise InvalidEventError("", "is neither an event nor a batch of at least one")
+    return bodies
+
+
 def decode_cloud_event(raw: bytes | msgspec.Raw) -> CloudEvent:
     """
     Read the JSON of one CloudEvents event.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 
 if TYPE_CHECKING:
+    from chalicelib.bus.dead_letters import DeadEvents
     from chalicelib.bus.work_queue import WorkQueue
     from chalicelib.services.audit import Auditing
     from chalicelib.services.buy_credit import BuyingCredit
@@ -38,7 +39,7 @@ class Services:
     The services.
 
     *test_clock* is None where time is real, *webhooks* where the gateway sends none,
-    *work_queue* where jobs do all by themselves.
+    *work_queue* where jobs do all by themselves, *event_dead_letters* where no stream is read.
     """
 
     store: ItemStore
@@ -62,5 +63,6 @@ class Services:
     warnings: DismissingWarnings
     jobs: Jobs
     work_queue: WorkQueue | None
+    event_dead_letters: DeadEvents | None
     auditing: Auditing
     test_clock: MovingTestClock | None

@@ -7,10 +7,11 @@ conflict, no_rate.
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -20,11 +21,13 @@ from chalicelib.domain.usage_events import AGE_MAX, AHEAD_MAX, Identity, UsageEv
 from chalicelib.domain.waterfall import PricedEvent, charge_events
 from chalicelib.observability import in_this_call
 from chalicelib.services.changes import Changes, Decision, Situation, new_nonce
+from chalicelib.services.errors import BusyError
 from chalicelib.storage.catalogue import CardEntry, Catalogue, ProductEntry, write_card, write_product
+from chalicelib.storage.items import StoreError
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from chalicelib.domain.instants import Instant
     from chalicelib.storage.items import Put
@@ -39,13 +42,16 @@ MARKS_AT_ONCE_MAX: Final = 30
 
 _ACCOUNTS_SIDE_BY_SIDE: Final = 8
 
+_log = logging.getLogger(__name__)
+
 
 class Status(Enum):
-    """What became of an event."""
+    """What became of an event; *undecided*: its account was too busy, and sending it again is safe."""
 
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
     REJECTED = "rejected"
+    UNDECIDED = "undecided"
 
 
 class Verdict(Struct, frozen=True):
@@ -58,6 +64,7 @@ class Verdict(Struct, frozen=True):
 
 ACCEPTED: Final = Verdict(Status.ACCEPTED)
 DUPLICATE: Final = Verdict(Status.DUPLICATE, "duplicate", "this event was taken before and changes nothing")
+UNDECIDED: Final = Verdict(Status.UNDECIDED)
 
 
 def rejected(code: str, detail: str) -> Verdict:
@@ -66,6 +73,13 @@ def rejected(code: str, detail: str) -> Verdict:
 
 
 UNKNOWN_ACCOUNT: Final = rejected("unknown_account", "there is no such account")
+
+
+class Arrived(NamedTuple):
+    """An event, and when the service was handed it; None: when it is judged."""
+
+    event: UsageEvent
+    at: Instant | None = None
 
 
 class Metering:
@@ -84,58 +98,95 @@ class Metering:
         Raises:
             BusyError: where an account is too busy; sending all events again is safe.
         """
-        positions: dict[str, list[int]] = defaultdict(list)
-        for position, event in enumerate(events):
-            positions[event.account].append(position)
-        batches = {account: [events[position] for position in places] for account, places in positions.items()}
-        verdicts_by_account = _side_by_side(self._take_for_account, batches)
-        verdicts = [UNKNOWN_ACCOUNT] * len(events)
-        for account, places in positions.items():
-            for position, verdict in zip(places, verdicts_by_account[account], strict=True):
-                verdicts[position] = verdict
-        return verdicts
+        return _side_by_side(self._take_for_account, [Arrived(event) for event in events])
 
-    def _take_for_account(self, account: str, events: Sequence[UsageEvent]) -> list[Verdict]:
-        nonce = new_nonce()
-        attempt = _Attempt(self._pages, self._catalogue, events, nonce)
-        verdicts = self._changes.apply(account, nonce, attempt.decide)
-        return [UNKNOWN_ACCOUNT] * len(events) if verdicts is None else verdicts
+    def take_each(self, arrived: Sequence[Arrived]) -> list[Verdict]:
+        """
+        Charge events like `take`, each judged as of its arrival, so that no trouble with one is the others' trouble.
+
+        Events of an account that is too busy stay undecided. One that cannot be taken for a reason that nobody has
+        foreseen is rejected as `internal_error`, alone.
+        """
+        return _side_by_side(self._take_each_for_account, arrived)
+
+    def judge(self, arrived: Sequence[Arrived]) -> list[Verdict]:
+        """
+        Return the verdicts that `take_each` would give, and take nothing.
+
+        Raises:
+            BusyError: where the store cannot be reached.
+        """
+        return _side_by_side(self._judge_for_account, arrived)
+
+    def _take_for_account(self, account: str, arrived: Sequence[Arrived]) -> list[Verdict]:
+        attempt = self._attempt(arrived)
+        verdicts = self._changes.apply(account, attempt.nonce, attempt.decide)
+        return [UNKNOWN_ACCOUNT] * len(arrived) if verdicts is None else verdicts
+
+    def _take_each_for_account(self, account: str, arrived: Sequence[Arrived]) -> list[Verdict]:
+        try:
+            return self._take_for_account(account, arrived)
+        except (BusyError, StoreError):
+            return [UNDECIDED] * len(arrived)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other events are not to suffer from it
+            if len(arrived) == 1:
+                _log.exception("an event of account %s cannot be taken", account)
+                return [rejected("internal_error", type(error).__name__)]
+        middle = len(arrived) // 2
+        return [
+            verdict
+            for half in (arrived[:middle], arrived[middle:])
+            for verdict in self._take_each_for_account(account, half)
+        ]
+
+    def _judge_for_account(self, account: str, arrived: Sequence[Arrived]) -> list[Verdict]:
+        attempt = self._attempt(arrived)
+        verdicts = self._changes.apply(account, attempt.nonce, attempt.judge)
+        return [UNKNOWN_ACCOUNT] * len(arrived) if verdicts is None else verdicts
+
+    def _attempt(self, arrived: Sequence[Arrived]) -> _Attempt:
+        return _Attempt(self._pages, self._catalogue, arrived)
 
 
-def _side_by_side(
-    take: Callable[[str, Sequence[UsageEvent]], list[Verdict]], batches: Mapping[str, Sequence[UsageEvent]]
-) -> dict[str, list[Verdict]]:
+def _side_by_side(take: Callable[[str, Sequence[Arrived]], list[Verdict]], arrived: Sequence[Arrived]) -> list[Verdict]:
+    """Take the events of each account together, several accounts at a time, and return the verdicts in order."""
+    places_by_account: dict[str, list[int]] = defaultdict(list)
+    for place, (event, _) in enumerate(arrived):
+        places_by_account[event.account].append(place)
+    batches = {account: [arrived[place] for place in places] for account, places in places_by_account.items()}
     if len(batches) <= 1:
-        return {account: take(account, events) for account, events in batches.items()}
+        return [verdict for account, batch in batches.items() for verdict in take(account, batch)]
+    verdicts = [UNDECIDED] * len(arrived)
     with ThreadPoolExecutor(min(len(batches), _ACCOUNTS_SIDE_BY_SIDE)) as pool:
-        return dict(zip(batches, pool.map(in_this_call(take), batches, batches.values()), strict=True))
+        taken = pool.map(in_this_call(take), batches, batches.values())
+        for places, of_account in zip(places_by_account.values(), taken, strict=True):
+            for place, verdict in zip(places, of_account, strict=True):
+                verdicts[place] = verdict
+    return verdicts
 
 
 class _Attempt:
     """
     One request's events for one account, judged anew after every lost race; what was read of pages is kept.
 
-    Their age is judged as of the first try: a later one must not refuse what an earlier one may have taken.
+    Their age is judged as of their arrival, without one as of the first try: a later one must not refuse what an
+    earlier one may have taken.
     """
 
-    def __init__(self, pages: Pages, catalogue: Catalogue, events: Sequence[UsageEvent], nonce: bytes) -> None:
+    def __init__(self, pages: Pages, catalogue: Catalogue, arrived: Sequence[Arrived]) -> None:
         self._pages = pages
         self._catalogue = catalogue
-        self._events = events
-        self._nonce = nonce
+        self.nonce = new_nonce()
+        self._arrived = arrived
         self._lookup: Lookup | None = None
         self._tries = 0
-        self._arrived_at: Instant | None = None
+        self._first_tried_at: Instant | None = None
 
     def decide(self, situation: Situation) -> Decision[list[Verdict]]:
         products = self._products()
-        self._lookup = self._lookup or self._pages.lookup(situation.head)
-        self._arrived_at = self._arrived_at or situation.at
-        timely = [event for event in self._events if _judge_time(event, self._arrived_at) is None]
-        recorded = self._lookup.find(situation.head, timely) if timely else {}
         card = self._catalogue.card(situation.state.account.rate_card)
-        jury = _Jury(self._arrived_at, products, recorded, _Rates(self._catalogue, card, situation), self._nonce)
-        verdicts = [jury.judge(event) for event in self._events]
+        jury = self._jury(situation, products, card)
+        verdicts = [jury.judge(event, at) for event, at in self._dated()]
         if not jury.fresh:
             return Decision(verdicts)
         known = {resource: entry.product for resource, entry in products.items()}
@@ -144,11 +195,28 @@ class _Attempt:
         self._catalogue.write(marks[MARKS_AT_ONCE_MAX:])
         return Decision(verdicts, state, tuple(charges), puts=marks[:MARKS_AT_ONCE_MAX])
 
+    def judge(self, situation: Situation) -> Decision[list[Verdict]]:
+        card = self._catalogue.card(situation.state.account.rate_card)
+        jury = self._jury(situation, self._products(), card)
+        return Decision([jury.judge(event, at) for event, at in self._dated()])
+
+    def _jury(self, situation: Situation, products: Mapping[str, ProductEntry], card: CardEntry | None) -> _Jury:
+        self._lookup = self._lookup or self._pages.lookup(situation.head)
+        self._first_tried_at = self._first_tried_at or situation.at
+        timely = [event for event, at in self._dated() if _judge_time(event, at) is None]
+        recorded = self._lookup.find(situation.head, timely) if timely else {}
+        return _Jury(products, recorded, _Rates(self._catalogue, card, situation), self.nonce)
+
+    def _dated(self) -> Iterator[tuple[UsageEvent, Instant]]:
+        """Yield each event and the instant its age is judged as of: nothing arrives after it is tried."""
+        now = self._first_tried_at or 0
+        return ((event, now if at is None else min(at, now)) for event, at in self._arrived)
+
     def _products(self) -> Mapping[str, ProductEntry]:
         """Return the catalogue: as remembered, unless a product is missing or a try has failed."""
         self._tries += 1
         products = self._catalogue.products(fresh=self._tries > 1)
-        if all(event.resource in products for event in self._events):
+        if all(event.resource in products for event, _ in self._arrived):
             return products
         return self._catalogue.products(fresh=True)
 
@@ -166,23 +234,21 @@ class _Jury:
 
     def __init__(
         self,
-        arrived_at: Instant,
         products: Mapping[str, ProductEntry],
         recorded: Mapping[Identity, Recorded],
         rates: _Rates,
         nonce: bytes,
     ) -> None:
-        self._arrived_at = arrived_at
         self._products = products
         self._rates = rates
         self._taken_before = {identity: found.event for identity, found in recorded.items()}
         self._own = {identity for identity, found in recorded.items() if found.nonce == nonce}
         self.fresh: list[PricedEvent] = []
 
-    def judge(self, event: UsageEvent) -> Verdict:
+    def judge(self, event: UsageEvent, arrived_at: Instant) -> Verdict:
         if event.resource not in self._products:
             return rejected("unknown_resource", f"there is no product {event.resource[:64]!r}")
-        out_of_time = _judge_time(event, self._arrived_at)
+        out_of_time = _judge_time(event, arrived_at)
         if out_of_time is not None:
             return out_of_time
         identity = event.identity

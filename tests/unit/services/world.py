@@ -25,6 +25,7 @@ from chalicelib.services.meter_events import ACCEPTED
 from chalicelib.settings import Settings
 from tests.fakes.bus import FakeBus
 from tests.fakes.clock import FixedClock
+from tests.fakes.dead_letters import FakeDeadEvents
 from tests.fakes.gateway import FakeGateway
 from tests.fakes.memory_store import FAULTS, Fault, MemoryStore, Step, Undisturbed
 from tests.fakes.outside import CALL_FAULTS
@@ -60,6 +61,7 @@ class World:
         self.store = MemoryStore(tables=tables)
         self.gateway = FakeGateway()
         self.bus = FakeBus()
+        self.dead_events = FakeDeadEvents()
         self.services = self.another("")
         if tables is None:
             self.services.catalogue.put_rate_card("standard", date(2026, 1, 1), _lines())
@@ -77,13 +79,14 @@ class World:
             clock=self.clock,
             gateway=self.gateway.client(client),
             bus=self.bus.client(client),
+            event_dead_letters=self.dead_events,
             has_stream=has_stream,
         )
 
     def disturb(self, controller: Interruption) -> None:
         """Let *controller* decide what happens between steps, in the store and outside."""
         self.store.controller = controller
-        self.gateway.before_call = self.bus.before_call = controller.before_call
+        self.gateway.before_call = self.bus.before_call = self.dead_events.before_call = controller.before_call
 
     def at(self, now: str) -> Self:
         """Set the clock."""
