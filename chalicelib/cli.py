@@ -210,6 +210,36 @@ def job(name: str, at: Instant | None, store: str) -> None:
 
 
 @main.command()
+@click.option(
+    "--queue",
+    envvar="USAGE_TAB_EVENT_DEAD_LETTERS",
+    metavar="URL",
+    help="The dead letters of the stream.",
+)
+@click.option("--dry-run", is_flag=True, help="Tell what would become of them, and change nothing.")
+@_store_option
+def replay(queue: str | None, store: str, dry_run: bool) -> None:  # noqa: FBT001 - a flag of the command
+    """
+    Put dead letters back once the cause is mended: events of the stream, and work of jobs.
+
+    Events are judged as of their arrival at the stream. Ends with 1 where any letter is left; safe to run again.
+    """
+    from chalicelib.bus.dead_letters import DeadLettersUnavailableError  # noqa: PLC0415
+    from chalicelib.bus.work_queue import QueueUnavailableError  # noqa: PLC0415
+    from chalicelib.local.replay import NothingToReplayError, replay_dead_letters  # noqa: PLC0415
+    from chalicelib.settings import Settings  # noqa: PLC0415
+
+    settings = replace(Settings.from_environment(), event_dead_letters=queue)
+    try:
+        is_none_left = replay_dead_letters(settings, _services(store), _say, is_trial=dry_run)
+    except NothingToReplayError as error:
+        raise click.UsageError(str(error)) from error
+    except (DeadLettersUnavailableError, QueueUnavailableError) as error:
+        raise CommandError(str(error)) from error
+    sys.exit(0 if is_none_left else 1)
+
+
+@main.command()
 @click.option("--account", help="Audit this account alone.")
 @_store_option
 def audit(account: str | None, store: str) -> None:

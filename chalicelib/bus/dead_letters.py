@@ -44,9 +44,14 @@ class DeadWork(Struct, frozen=True):
 
 
 class Held(Struct, Generic[T], frozen=True):
-    """A *letter* that is given to nobody else for a while; *receipt* is what it is settled or released by."""
+    """
+    A *letter* that is given to nobody else for a while.
+
+    *message* is the same whenever it is received; *receipt* is what it is settled or released by.
+    """
 
     letter: T
+    message: str
     receipt: str
 
 

@@ -77,7 +77,7 @@ class SqsDeadLetters(Generic[T]):
             messages = answer.get("Messages", [])
             if not messages:
                 break
-            held += [Held(self._read(message), message["ReceiptHandle"]) for message in messages]
+            held += [Held(self._read(message), message["MessageId"], message["ReceiptHandle"]) for message in messages]
         return held
 
     def settle(self, held: Sequence[Held[T]]) -> None:

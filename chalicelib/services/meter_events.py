@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from chalicelib.storage.items import Put
     from chalicelib.storage.pages import Lookup, Pages, Recorded
 
+    _Take = Callable[[str, Sequence["Arrived"]], list["Verdict"]]
+
 
 EVENTS_MAX: Final = 1000
 """Events in one request."""
@@ -100,44 +102,20 @@ class Metering:
         """
         return _side_by_side(self._take_for_account, [Arrived(event) for event in events])
 
-    def take_each(self, arrived: Sequence[Arrived]) -> list[Verdict]:
+    def take_each(self, arrived: Sequence[Arrived], *, is_trial: bool = False) -> list[Verdict]:
         """
         Charge events like `take`, each judged as of its arrival, so that no trouble with one is the others' trouble.
 
         Events of an account that is too busy stay undecided. One that cannot be taken for a reason that nobody has
-        foreseen is rejected as `internal_error`, alone.
+        foreseen is rejected as `internal_error`, alone. A trial returns the verdicts and takes nothing.
         """
-        return _side_by_side(self._take_each_for_account, arrived)
-
-    def judge(self, arrived: Sequence[Arrived]) -> list[Verdict]:
-        """
-        Return the verdicts that `take_each` would give, and take nothing.
-
-        Raises:
-            BusyError: where the store cannot be reached.
-        """
-        return _side_by_side(self._judge_for_account, arrived)
+        take = self._judge_for_account if is_trial else self._take_for_account
+        return _side_by_side(lambda account, events: _isolating(take, account, events), arrived)
 
     def _take_for_account(self, account: str, arrived: Sequence[Arrived]) -> list[Verdict]:
         attempt = self._attempt(arrived)
         verdicts = self._changes.apply(account, attempt.nonce, attempt.decide)
         return [UNKNOWN_ACCOUNT] * len(arrived) if verdicts is None else verdicts
-
-    def _take_each_for_account(self, account: str, arrived: Sequence[Arrived]) -> list[Verdict]:
-        try:
-            return self._take_for_account(account, arrived)
-        except (BusyError, StoreError):
-            return [UNDECIDED] * len(arrived)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other events are not to suffer from it
-            if len(arrived) == 1:
-                _log.exception("an event of account %s cannot be taken", account)
-                return [rejected("internal_error", type(error).__name__)]
-        middle = len(arrived) // 2
-        return [
-            verdict
-            for half in (arrived[:middle], arrived[middle:])
-            for verdict in self._take_each_for_account(account, half)
-        ]
 
     def _judge_for_account(self, account: str, arrived: Sequence[Arrived]) -> list[Verdict]:
         attempt = self._attempt(arrived)
@@ -148,7 +126,21 @@ class Metering:
         return _Attempt(self._pages, self._catalogue, arrived)
 
 
-def _side_by_side(take: Callable[[str, Sequence[Arrived]], list[Verdict]], arrived: Sequence[Arrived]) -> list[Verdict]:
+def _isolating(take: _Take, account: str, arrived: Sequence[Arrived]) -> list[Verdict]:
+    """Let *take* judge the events of an *account*; where it fails, halve them until only that event is left."""
+    try:
+        return take(account, arrived)
+    except (BusyError, StoreError):
+        return [UNDECIDED] * len(arrived)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other events are not to suffer from it
+        if len(arrived) == 1:
+            _log.exception("an event of account %s cannot be taken", account)
+            return [rejected("internal_error", type(error).__name__)]
+    middle = len(arrived) // 2
+    return [*_isolating(take, account, arrived[:middle]), *_isolating(take, account, arrived[middle:])]
+
+
+def _side_by_side(take: _Take, arrived: Sequence[Arrived]) -> list[Verdict]:
     """Take the events of each account together, several accounts at a time, and return the verdicts in order."""
     places_by_account: dict[str, list[int]] = defaultdict(list)
     for place, (event, _) in enumerate(arrived):

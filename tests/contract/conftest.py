@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 
 from chalicelib.storage.dynamo import DynamoItemStore
+from tests.emulator import AwsClients, aws_client, emulated
 from tests.fakes.memory_store import MemoryStore
 from tests.stores import REGION
 
@@ -32,6 +35,13 @@ def store_on_embedded(embedded_store: str) -> DynamoItemStore:
 def store_on_dynamodb_local(dynamodb_local: str) -> DynamoItemStore:
     """Give the tables of DynamoDB Local."""
     return _with_tables(dynamodb_local)
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsClients]:
+    """Give clients of an emulated SQS and S3, one for each test process."""
+    with emulated(("sqs", "s3"), tmp_path_factory.mktemp("aws")) as endpoint:
+        yield cache(lambda service: aws_client(service, endpoint))
 
 
 @pytest.fixture(params=["memory", "embedded", "dynamodb_local"])

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
-import botocore.config
-import botocore.session
 import pytest
 
 from chalicelib.files.local import LocalReportFiles
 from chalicelib.files.report_files import LINK_LIFETIME, PREPARING_MAX, FileState, FilesUnavailableError, ReportFiles
 from chalicelib.files.s3 import S3ReportFiles
-from chalicelib.local import store_process
-from chalicelib.local.embedded import BACKLOG
 from chalicelib.services.clocks import RealClock
+from tests.emulator import AwsClients
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from chalicelib.domain.instants import Instant
 
@@ -44,48 +37,11 @@ class Late:
 
 
 @pytest.fixture(scope="module")
-def s3_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def s3_client(aws: AwsClients) -> Any:
     """Give a client of an emulated S3 with a bucket; it checks the signatures of links by the one key it knows."""
-    folder = tmp_path_factory.mktemp("s3")
-    with socket.create_server(("127.0.0.1", 0), backlog=BACKLOG) as listener:
-        port = listener.getsockname()[1]
-        process = _start_emulator(listener, port, folder)
-    try:
-        client = botocore.session.get_session().create_client(
-            "s3",
-            region_name="eu-west-1",
-            endpoint_url=f"http://127.0.0.1:{port}",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-            config=botocore.config.Config(signature_version="s3v4", s3={"addressing_style": "path"}),
-        )
-        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        yield client
-    finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        process.wait(30)
-
-
-def _start_emulator(listener: socket.socket, port: int, folder: Path) -> subprocess.Popen[bytes]:
-    environment = {
-        "GATEWAY_PORT": str(port),
-        "IOT_MTLS_ENABLED": "0",
-        "LOG_LEVEL": "WARNING",
-        "PATH": "/usr/bin:/bin",
-        "PERSIST_STATE": "0",
-        "SERVICES": "s3",
-        "SFTP_ENABLED": "0",
-        "TMPDIR": str(folder),
-    }
-    return subprocess.Popen(
-        [sys.executable, "-P", store_process.__file__, str(listener.fileno())],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=environment,
-        pass_fds=[listener.fileno()],
-    )
+    client = aws("s3")
+    client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    return client
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ class FakeDeadLetters(Generic[T]):
         with self._calling("receive"):
             free = [receipt for receipt in self._waiting if receipt not in self._held][:RECEIVED_MAX]
             self._held.update(free)
-            return [Held(self._waiting[receipt], receipt) for receipt in free]
+            return [Held(self._waiting[receipt], receipt, receipt) for receipt in free]
 
     def settle(self, held: Sequence[Held[T]]) -> None:
         """Forget letters."""
