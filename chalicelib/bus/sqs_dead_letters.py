@@ -34,7 +34,7 @@ ATTRIBUTES_BYTES_MAX: Final = 8 * 1024
 DETAIL_CHARACTERS_MAX: Final = 500
 RECEIVED_MAX: Final = 500
 HOLD_SECONDS: Final = 15 * 60
-_WAIT_SECONDS: Final = 1
+WAIT_SECONDS: Final = 1
 """A request that waits asks all servers of the queue; one that does not may overlook messages."""
 
 _MICROSECONDS_IN_MILLISECOND: Final = 1000
@@ -50,11 +50,14 @@ ClientOf = Callable[[str], Any]
 class SqsDeadLetters(Generic[T]):
     """The queue at *url*, through what *client* returns for `sqs`; *read* makes letters of messages."""
 
-    def __init__(self, client: ClientOf, url: str, read: Callable[[dict[str, Any]], T]) -> None:
+    def __init__(
+        self, client: ClientOf, url: str, read: Callable[[dict[str, Any]], T], wait_seconds: int = WAIT_SECONDS
+    ) -> None:
         """Ask for clients when they are needed: most processes send no dead letters."""
         self._client = client
         self._url = url
         self._read = read
+        self._wait_seconds = wait_seconds
 
     def count(self) -> int:
         """Ask for the approximate number of messages."""
@@ -70,7 +73,7 @@ class SqsDeadLetters(Generic[T]):
                 "receive_message",
                 MaxNumberOfMessages=ENTRIES_MAX,
                 VisibilityTimeout=HOLD_SECONDS,
-                WaitTimeSeconds=0 if held else _WAIT_SECONDS,
+                WaitTimeSeconds=0 if held else self._wait_seconds,
                 AttributeNames=["SentTimestamp"],
                 MessageAttributeNames=["All"],
             )
@@ -99,9 +102,9 @@ class SqsDeadLetters(Generic[T]):
 class SqsDeadEvents(SqsDeadLetters[DeadEvent]):
     """The dead letters of the stream, and *bucket*, None for none, through what *client* returns for `s3`."""
 
-    def __init__(self, client: ClientOf, url: str, bucket: str | None) -> None:
+    def __init__(self, client: ClientOf, url: str, bucket: str | None, wait_seconds: int = WAIT_SECONDS) -> None:
         """Keep in *bucket* what SQS cannot carry."""
-        super().__init__(client, url, self._read_event)
+        super().__init__(client, url, self._read_event, wait_seconds)
         self._bucket = bucket
 
     def send(self, events: Sequence[DeadEvent]) -> None:

@@ -97,12 +97,9 @@ def _replay(
     seen: set[str] = set()
     holding: dict[str, Held[T]] = {}
     try:
-        while True:
-            held = letters.receive()
+        while held := letters.receive():
             holding.update({one.message: one for one in held})
-            fresh = [one for one in held if one.message not in seen]
-            if not fresh:
-                return Replay(dict(done), tuple(left.values()))
+            fresh = [one for one in held if one.message not in seen]  # in a long run, holds end
             outcomes = put_back([one.letter for one in fresh])
             left.update({outcome.id: outcome for outcome in outcomes if isinstance(outcome, Left)})
             done.update(outcome for outcome in outcomes if isinstance(outcome, str))
@@ -115,6 +112,7 @@ def _replay(
             progress(len(seen))
     finally:
         letters.release(list(holding.values()))
+    return Replay(dict(done), tuple(left.values()))
 
 
 def _outcome(event: DeadEvent, reading: Reading, verdict: Verdict) -> str | Left:

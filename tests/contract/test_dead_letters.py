@@ -55,7 +55,7 @@ def events(request: pytest.FixtureRequest) -> DeadEvents:
     if request.param == "memory":
         return FakeDeadEvents()
     url: str = request.getfixturevalue("new_queue")()
-    return SqsDeadEvents(request.getfixturevalue("aws"), url, request.getfixturevalue("bucket"))
+    return SqsDeadEvents(request.getfixturevalue("aws"), url, request.getfixturevalue("bucket"), wait_seconds=0)
 
 
 def by_id(events: Sequence[DeadEvent]) -> list[DeadEvent]:
@@ -159,7 +159,7 @@ class TestSqs:
         url = new_queue()
         message = aws("sqs").send_message(QueueUrl=url, MessageBody="{}")["MessageId"]
 
-        (event,) = received(SqsDeadEvents(aws, url, bucket))
+        (event,) = received(SqsDeadEvents(aws, url, bucket, wait_seconds=0))
 
         assert (event.id, event.body, event.code) == (message, b"{}", "unknown")
         assert abs(event.arrived_at - RealClock().now()) < MINUTE
@@ -169,7 +169,7 @@ class TestSqs:
         url = new_queue()
         SqsWorkQueue(aws("sqs"), "", url).bury('{"job": "audit"}', "KeyError: x")
 
-        (work,) = received(SqsDeadLetters(aws, url, read_work))
+        (work,) = received(SqsDeadLetters(aws, url, read_work, wait_seconds=0))
 
         assert (work.body, work.reason) == ('{"job": "audit"}', "KeyError: x")
         assert isinstance(work, DeadWork)
