@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
     from botocore.client import BaseClient
 
-    from chalicelib.bus.dead_letters import DeadEvents, DeadLetters, DeadWork
+    from chalicelib.bus.dead_letters import DeadBatch, DeadEvents, DeadLetters, DeadWork
     from chalicelib.bus.event_bus import EventBus
     from chalicelib.bus.work_queue import WorkQueue
     from chalicelib.files.report_files import ReportFiles
@@ -117,6 +117,16 @@ def open_event_dead_letters(settings: Settings) -> DeadEvents | None:
     from chalicelib.bus.sqs_dead_letters import SqsDeadEvents  # noqa: PLC0415 - only where it is used
 
     return SqsDeadEvents(cache(lambda service: _client(service, settings, url)), url, settings.report_bucket)
+
+
+def open_given_up_batches(settings: Settings) -> DeadLetters[DeadBatch] | None:
+    """Return the batches of the stream that Lambda has given up, None where *settings* do not name their queue."""
+    url = settings.metering_dead_letters
+    if url is None:
+        return None
+    from chalicelib.bus.given_up_batches import GivenUpBatches  # noqa: PLC0415 - only where it is used
+
+    return GivenUpBatches(cache(lambda service: _client(service, settings, url)), url)
 
 
 def open_dead_work(settings: Settings) -> DeadLetters[DeadWork] | None:

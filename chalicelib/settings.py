@@ -39,9 +39,10 @@ class Settings:
 
     *store* is the URL of a DynamoDB endpoint, None for AWS's own; *event_bus* is the name of an EventBridge bus, None
     for the log; *work_queue* and *dead_letters* are the URLs of SQS queues, None where jobs do all by themselves;
-    *event_dead_letters* is that of what the stream brought and could not be taken; *report_bucket* is the name of an S3
-    bucket for large reports, None for this machine's disk, *report_queue* the URL of the SQS queue of those to write,
-    None for a thread; *retention_months* is how long usage is kept.
+    *event_dead_letters* is that of events which the stream brought in vain, *metering_dead_letters* that of its batches
+    which Lambda has given up; *report_bucket* is the name of an S3 bucket for large reports, None for this machine's
+    disk, *report_queue* the URL of the SQS queue of those to write, None for a thread; *retention_months* is how long
+    usage is kept.
     """
 
     store: str | None = None
@@ -60,6 +61,7 @@ class Settings:
     work_queue: str | None = None
     dead_letters: str | None = None
     event_dead_letters: str | None = None
+    metering_dead_letters: str | None = None
     report_bucket: str | None = None
     report_queue: str | None = None
     test_clock: bool = False
@@ -98,6 +100,7 @@ class Settings:
             work_queue=source.url("WORK_QUEUE", secure=False),
             dead_letters=source.url("DEAD_LETTERS", secure=False),
             event_dead_letters=source.url("EVENT_DEAD_LETTERS", secure=False),
+            metering_dead_letters=source.url("METERING_DEAD_LETTERS", secure=False),
             report_bucket=source.text("REPORT_BUCKET"),
             report_queue=source.url("REPORT_QUEUE", secure=False),
             test_clock=source.flag("TEST_CLOCK", default=cls.test_clock),

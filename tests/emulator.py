@@ -1,4 +1,4 @@
-"""An emulator of AWS for tests that need more of it than DynamoDB: the embedded store's, with other services."""
+"""AWS in a process of its own on this machine, as far as the deployment needs it."""
 
 from __future__ import annotations
 
@@ -6,64 +6,66 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, Final
-
-import botocore.config
-import botocore.session
+import urllib.request
+from typing import TYPE_CHECKING, Self
 
 from chalicelib.local import store_process
-from chalicelib.local.embedded import BACKLOG
 
 
-AwsClients = Callable[[str], Any]
-"""Returns a client of the service that it names."""
+if TYPE_CHECKING:
+    from pathlib import Path
 
-HOST: Final = "127.0.0.1"
+SECONDS_MAX = 60
 
 
-@contextmanager
-def emulated(services: Sequence[str], folder: Path) -> Iterator[str]:
-    """Run an emulator of *services*, whose files are in *folder*, while the context is open; yield its address."""
-    with socket.create_server((HOST, 0), backlog=BACKLOG) as listener:
-        port = listener.getsockname()[1]
-        environment = {
-            "GATEWAY_PORT": str(port),
-            "IOT_MTLS_ENABLED": "0",
-            "LOG_LEVEL": "WARNING",
-            "PATH": os.defpath,
-            "PERSIST_STATE": "0",
-            "SERVICES": ",".join(services),
-            "SFTP_ENABLED": "0",
-            "TMPDIR": str(folder),
+class AwsEmulator:
+    """
+    An emulator of AWS on a free loopback port, in memory, with its files in *folder*.
+
+    Botocore finds it by `environment`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return what leads a client here."""
+        return {
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._port}",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
-        process = subprocess.Popen(
-            [sys.executable, "-P", store_process.__file__, str(listener.fileno())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            pass_fds=[listener.fileno()],
-        )
-    try:
-        yield f"http://{HOST}:{port}"
-    finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        process.wait(30)
 
+    def __enter__(self) -> Self:
+        """Start it, and wait until it answers."""
+        with socket.create_server(("127.0.0.1", 0)) as listener, (self._folder / "aws.log").open("wb") as log:
+            self._port = listener.getsockname()[1]
+            emulator = {
+                "AUTH": "false",
+                "DOCKER_HOST": f"unix://{self._folder}/no-docker.sock",
+                "GATEWAY_PORT": str(self._port),
+                "IOT_MTLS_ENABLED": "0",
+                "LOG_LEVEL": "WARNING",
+                "SFTP_ENABLED": "0",
+                "TMPDIR": str(self._folder),
+            }
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", store_process.__file__, str(listener.fileno())],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **emulator},
+                pass_fds=[listener.fileno()],
+                start_new_session=True,
+            )
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/_ministack/health", timeout=SECONDS_MAX):
+            return self
 
-def aws_client(service: str, endpoint: str) -> Any:
-    """Return a client of an emulated service."""
-    return botocore.session.get_session().create_client(
-        service,
-        region_name="eu-west-1",
-        endpoint_url=endpoint,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        config=botocore.config.Config(signature_version="s3v4", s3={"addressing_style": "path"})
-        if service == "s3"
-        else None,
-    )
+    def __exit__(self, *_: object) -> None:
+        """Stop it."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._process.wait(SECONDS_MAX)

@@ -13,6 +13,7 @@ import sys
 import tarfile
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 
@@ -203,4 +204,22 @@ def dynamodb_client(endpoint: str, **options: Any) -> Any:
         aws_access_key_id="local",
         aws_secret_access_key="local",
         config=botocore.config.Config(**options),
+    )
+
+
+AwsClients = Callable[[str], Any]
+"""Returns a client of the service that it names."""
+
+
+def aws_client(service: str, endpoint: str) -> Any:
+    """Return a client of an emulated *service*; that of S3 signs as the one key that the emulator knows."""
+    return botocore.session.get_session().create_client(
+        service,
+        region_name=REGION,
+        endpoint_url=endpoint,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=botocore.config.Config(signature_version="s3v4", s3={"addressing_style": "path"})
+        if service == "s3"
+        else None,
     )

@@ -11,8 +11,8 @@ from uuid import uuid4
 
 from chalice.app import Chalice
 
-from chalicelib.api.parameters import is_name
 from chalicelib.api.problems import JSON, problem
+from chalicelib.domain.names import is_name
 from chalicelib.observability import is_deployed, logger, one_call
 
 

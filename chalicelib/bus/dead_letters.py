@@ -1,12 +1,13 @@
 """
 Dead letters: what could not be taken, kept with its reason until the cause is mended, 14 days at the longest.
 
-Work of jobs and events of the stream lie in queues of their own. An event may lie there twice: its id tells.
+Work of jobs, events of the stream, and batches of the stream on which the function itself has failed lie in queues of
+their own. An event may lie there twice: its id tells.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -41,6 +42,14 @@ class DeadWork(Struct, frozen=True):
     body: str
     reason: str
     buried_at: Instant
+
+
+class DeadBatch(Struct, frozen=True):
+    """The *records* of a batch that the stream still has, as a function is given them; *is_whole*: these are all."""
+
+    id: str
+    records: list[dict[str, Any]]
+    is_whole: bool
 
 
 class Held(Struct, Generic[T], frozen=True):

@@ -51,13 +51,19 @@ class SqsDeadLetters(Generic[T]):
     """The queue at *url*, through what *client* returns for `sqs`; *read* makes letters of messages."""
 
     def __init__(
-        self, client: ClientOf, url: str, read: Callable[[dict[str, Any]], T], wait_seconds: int = WAIT_SECONDS
+        self,
+        client: ClientOf,
+        url: str,
+        read: Callable[[dict[str, Any]], T],
+        wait_seconds: int = WAIT_SECONDS,
+        received_max: int = RECEIVED_MAX,
     ) -> None:
         """Ask for clients when they are needed: most processes send no dead letters."""
         self._client = client
         self._url = url
         self._read = read
         self._wait_seconds = wait_seconds
+        self._received_max = received_max
 
     def count(self) -> int:
         """Ask for the approximate number of messages."""
@@ -68,7 +74,7 @@ class SqsDeadLetters(Generic[T]):
     def receive(self) -> list[Held[T]]:
         """Receive messages, ten a request, until there are enough or no more."""
         held: list[Held[T]] = []
-        while len(held) < RECEIVED_MAX:
+        while len(held) < self._received_max:
             answer = self._call(
                 "receive_message",
                 MaxNumberOfMessages=ENTRIES_MAX,

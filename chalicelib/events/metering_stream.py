@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from chalicelib.bus.dead_letters import DeadEvent, DeadLettersUnavailableError
 from chalicelib.domain.instants import SECOND, Instant
 from chalicelib.domain.usage_events import InvalidEventError, split_events
-from chalicelib.observability import count, logger
+from chalicelib.observability import logger
+from chalicelib.services.count_verdicts import count_verdicts
 from chalicelib.services.meter_events import Status, Verdict, rejected
 from chalicelib.services.receive_events import decide, read_event
 
@@ -44,15 +45,27 @@ def meter(services: Services, event: dict[str, Any]) -> dict[str, Any]:
     From there on the stream delivers the batch again; what was taken of it is known again.
     """
     records = event["Records"]
+    dealt_with = _take(services, records)
+    if dealt_with < len(records):
+        logger().warning("%d of %d records are to be delivered again", len(records) - dealt_with, len(records))
+    failed = [record["kinesis"]["sequenceNumber"] for record in records[dealt_with:][:1]]
+    return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
+
+
+def take_records(services: Services, records: Sequence[dict[str, Any]]) -> bool:
+    """Take the events of *records*, and tell whether all is dealt with."""
+    return _take(services, records) == len(records)
+
+
+def _take(services: Services, records: Sequence[dict[str, Any]]) -> int:
+    """Take the events of *records*, and return how many of the first records are wholly dealt with."""
     parts = [part for place, record in enumerate(records) for part in _parts(services, place, record)]
     verdicts = decide([part.reading for part in parts], services.metering.take_each)
     undecided = [
         part.place for part, verdict in zip(parts, verdicts, strict=True) if verdict.status is Status.UNDECIDED
     ]
-    dealt_with = _bury(services, parts, verdicts, min(undecided, default=len(records)))
-    _tell(verdicts, len(records), dealt_with)
-    failed = [record["kinesis"]["sequenceNumber"] for record in records[dealt_with:][:1]]
-    return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
+    count_verdicts(verdict for verdict in verdicts if verdict.status is not Status.UNDECIDED)
+    return _bury(services, parts, verdicts, min(undecided, default=len(records)))
 
 
 def _parts(services: Services, place: int, record: dict[str, Any]) -> Iterator[_Part]:
@@ -101,12 +114,3 @@ def _send(dead_letters: DeadEvents | None, events: Sequence[DeadEvent]) -> bool:
         logger().exception("dead letters of the stream could not be sent")
         return False
     return True
-
-
-def _tell(verdicts: Sequence[Verdict], records: int, dealt_with: int) -> None:
-    for status in Status:
-        number = sum(verdict.status is status for verdict in verdicts)
-        if number:
-            count("StreamEvents", number, status=status.value)
-    if dealt_with < records:
-        logger().warning("%d of %d records are to be delivered again", records - dealt_with, records)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.progress import Progress
 
-from chalicelib.bootstrap import open_dead_work, open_event_dead_letters, open_work_queue
+from chalicelib.bootstrap import open_dead_work, open_event_dead_letters, open_given_up_batches, open_work_queue
+from chalicelib.events.metering_stream import take_records
 from chalicelib.services.clocks import RealClock
-from chalicelib.services.replay_dead_letters import Replay, replay_events, replay_work
+from chalicelib.services.replay_dead_letters import Replay, replay_batches, replay_events, replay_work
 
 
 if TYPE_CHECKING:
@@ -31,14 +34,19 @@ def replay_dead_letters(
     settings: Settings, services: Services, say: Callable[[str], None], *, is_trial: bool = False
 ) -> bool:
     """
-    Put back what the settings name, events and then work, and tell whether no letter is left.
+    Put back what the settings name, batches, events and then work, and tell whether no letter is left.
 
     Raises:
         NothingToReplayError: where they name neither.
         DeadLettersUnavailableError, QueueUnavailableError: where a queue cannot be reached.
     """
-    events, work, queue = open_event_dead_letters(settings), open_dead_work(settings), open_work_queue(settings)
+    events = open_event_dead_letters(settings)
+    batches, work, queue = open_given_up_batches(settings), open_dead_work(settings), open_work_queue(settings)
     replays = []
+    if events is not None and batches is not None:
+        take = partial(take_records, replace(services, event_dead_letters=events))
+        with _progress("batches", batches.count()) as progress:
+            replays.append(("batches", replay_batches(take, batches, progress, is_trial=is_trial)))
     if events is not None:
         with _progress("events", events.count()) as progress:
             replays.append(("events", replay_events(services.metering, events, progress, is_trial=is_trial)))

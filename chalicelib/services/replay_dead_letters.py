@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -16,7 +16,7 @@ from chalicelib.services.receive_events import decide, read_event
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from chalicelib.bus.dead_letters import DeadEvent, DeadLetters, DeadWork, Held
+    from chalicelib.bus.dead_letters import DeadBatch, DeadEvent, DeadLetters, DeadWork, Held
     from chalicelib.bus.work_queue import WorkQueue
     from chalicelib.domain.instants import Instant
     from chalicelib.services.receive_events import Reading
@@ -55,6 +55,33 @@ def replay_events(
         readings = [read_event(event.body, event.arrived_at) for event in events]
         verdicts = decide(readings, lambda arrived: metering.take_each(arrived, is_trial=is_trial))
         return [_outcome(*judged) for judged in zip(events, readings, verdicts, strict=True)]
+
+    return _replay(letters, put_back, progress, is_trial=is_trial)
+
+
+def replay_batches(
+    take: Callable[[list[dict[str, Any]]], bool],
+    letters: DeadLetters[DeadBatch],
+    progress: Progress,
+    *,
+    is_trial: bool = False,
+) -> Replay:
+    """
+    Let *take* have the records of the batches among *letters*; it tells whether all of them are dealt with.
+
+    Safe to be killed, and to be run again. A trial takes nothing.
+
+    Raises:
+        DeadLettersUnavailableError: where the letters cannot be reached.
+    """
+
+    def put_back(batches: Sequence[DeadBatch]) -> list[str | Left]:
+        return [_put_back_batch(batch) for batch in batches]
+
+    def _put_back_batch(batch: DeadBatch) -> str | Left:
+        if not (is_trial or take(batch.records)):
+            return Left(batch.id, "not all of it could be dealt with")
+        return "taken" if batch.is_whole else Left(batch.id, "not all its records are in the stream any more")
 
     return _replay(letters, put_back, progress, is_trial=is_trial)
 

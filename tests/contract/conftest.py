@@ -10,9 +10,9 @@ from uuid import uuid4
 import pytest
 
 from chalicelib.storage.dynamo import DynamoItemStore
-from tests.emulator import AwsClients, aws_client, emulated
+from tests.emulator import AwsEmulator
 from tests.fakes.memory_store import MemoryStore
-from tests.stores import REGION
+from tests.stores import REGION, AwsClients, aws_client
 
 
 if TYPE_CHECKING:
@@ -39,8 +39,9 @@ def store_on_dynamodb_local(dynamodb_local: str) -> DynamoItemStore:
 
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsClients]:
-    """Give clients of an emulated SQS and S3, one for each test process."""
-    with emulated(("sqs", "s3"), tmp_path_factory.mktemp("aws")) as endpoint:
+    """Give clients of an emulated AWS, one for each test process."""
+    with AwsEmulator(tmp_path_factory.mktemp("aws")) as emulator:
+        endpoint = emulator.environment["AWS_ENDPOINT_URL"]
         yield cache(lambda service: aws_client(service, endpoint))
 
 

@@ -13,8 +13,8 @@ from chalicelib.bus.sqs import SqsWorkQueue
 from chalicelib.bus.sqs_dead_letters import SqsDeadEvents, SqsDeadLetters, read_work
 from chalicelib.domain.instants import MINUTE, parse_instant
 from chalicelib.services.clocks import RealClock
-from tests.emulator import AwsClients
 from tests.fakes.dead_letters import FakeDeadEvents
+from tests.stores import AwsClients
 
 
 BUCKET = "bucket-of-reports"

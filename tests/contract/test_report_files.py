@@ -12,7 +12,7 @@ from chalicelib.files.local import LocalReportFiles
 from chalicelib.files.report_files import LINK_LIFETIME, PREPARING_MAX, FileState, FilesUnavailableError, ReportFiles
 from chalicelib.files.s3 import S3ReportFiles
 from chalicelib.services.clocks import RealClock
-from tests.emulator import AwsClients
+from tests.stores import AwsClients
 
 
 if TYPE_CHECKING:
