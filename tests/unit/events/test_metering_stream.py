@@ -21,6 +21,7 @@ from chalicelib.services.container import Services
 from chalicelib.storage import keys
 from chalicelib.storage.items import Table
 from tests.fakes.memory_store import Fault
+from tests.fakes.metrics import deploy, totals_of
 from tests.fakes.stream_poller import Shard, StreamPoller, StreamRecord, batch_event
 from tests.unit.services.world import Interruption, World, interruptions, patiently
 
@@ -397,6 +398,31 @@ class TestWiring:
         answer = connected(batch_event(SHARD, stream.records), None)
 
         assert answer == {"batchItemFailures": [{"itemIdentifier": poison.sequence}]}
+
+    def test_what_is_measured(
+        self,
+        connected: Any,
+        stream: Stream,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Every event that is decided is counted by what became of it."""
+        deploy(monkeypatch)
+        stream.write([stream.event("1"), stream.event("2"), {}])
+
+        for _ in range(2):
+            connected(batch_event(SHARD, stream.records), None)
+
+        totals = totals_of(capsys.readouterr().out)
+        assert (totals["EventsAccepted",], totals["EventsDuplicate",], totals["EventsRejected",]) == (2, 2, 2)
+        assert totals["EventsRejected", "invalid_event"] == 2
+
+    def test_the_builder_of_reports(self, connected: Any) -> None:
+        """What the queue of reports brings goes to the builder, which gives up what nobody can read."""
+        assert connected is not None
+        record = {"messageId": "1", "body": "{}", "receiptHandle": "r", "attributes": {"ApproximateReceiveCount": "1"}}
+
+        assert table_of_contents.build_reports({"Records": [record]}, None) == {"batchItemFailures": []}
 
     def test_the_sample(self, connected: Any, world: World) -> None:
         """The sample of a batch holds what its description says: events that can be taken, and one poison."""

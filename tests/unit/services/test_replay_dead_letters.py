@@ -86,6 +86,7 @@ class TestEvents:
 
         assert (replay.done, replay.left) == ({"accepted": 2}, ())
         assert used(world, "late") == "5"
+        assert world.services.auditing.audit("late") == []
         assert world.dead_events.letters == []
         assert replayed(world) == Replay({}, ())
 
