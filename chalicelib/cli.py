@@ -231,7 +231,7 @@ def replay(queue: str | None, store: str, dry_run: bool) -> None:  # noqa: FBT00
 
     settings = replace(Settings.from_environment(), event_dead_letters=queue)
     try:
-        is_none_left = replay_dead_letters(settings, _services(store), _say, is_trial=dry_run)
+        is_none_left = replay_dead_letters(settings, _services(store, has_stream=True), _say, is_trial=dry_run)
     except NothingToReplayError as error:
         raise click.UsageError(str(error)) from error
     except (DeadLettersUnavailableError, QueueUnavailableError) as error:
@@ -310,8 +310,12 @@ def simulate(accounts: int, months: int, events: int, seed: str, start: datetime
     sys.exit(0 if holds else 1)
 
 
-def _services(store: str) -> Services:
-    """Wire the services over a store, on its test clock where it has one."""
+def _services(store: str, *, has_stream: bool = False) -> Services:
+    """
+    Wire the services over a store, on its test clock where it has one.
+
+    With *has_stream*, effects are left to whoever looks after the outbox: this process may know no gateway and no bus.
+    """
     from chalicelib.bootstrap import build_services, open_store  # noqa: PLC0415
     from chalicelib.settings import Settings  # noqa: PLC0415
     from chalicelib.storage.operations import StoredTestClock  # noqa: PLC0415
@@ -319,7 +323,7 @@ def _services(store: str) -> Services:
     settings = replace(Settings.from_environment(), store=store)
     tables = open_store(settings)
     has_test_clock = StoredTestClock(tables).read() is not None
-    return build_services(replace(settings, test_clock=has_test_clock), tables)
+    return build_services(replace(settings, test_clock=has_test_clock), tables, has_stream=has_stream)
 
 
 def _say(text: str) -> None:

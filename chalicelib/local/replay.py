@@ -43,7 +43,7 @@ def replay_dead_letters(
     events = open_event_dead_letters(settings)
     batches, work, queue = open_given_up_batches(settings), open_dead_work(settings), open_work_queue(settings)
     replays = []
-    if events is not None and batches is not None:
+    if batches is not None:
         take = partial(take_records, replace(services, event_dead_letters=events))
         with _progress("batches", batches.count()) as progress:
             replays.append(("batches", replay_batches(take, batches, progress, is_trial=is_trial)))
@@ -58,7 +58,8 @@ def replay_dead_letters(
     if not replays:
         message = (
             "there is nothing to replay: name the dead letters of the stream by --queue or "
-            "USAGE_TAB_EVENT_DEAD_LETTERS, those of jobs by USAGE_TAB_DEAD_LETTERS and USAGE_TAB_WORK_QUEUE"
+            "USAGE_TAB_EVENT_DEAD_LETTERS, its batches by USAGE_TAB_METERING_DEAD_LETTERS, "
+            "those of jobs by USAGE_TAB_DEAD_LETTERS and USAGE_TAB_WORK_QUEUE"
         )
         raise NothingToReplayError(message)
     for kind, replay in replays:

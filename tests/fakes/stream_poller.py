@@ -48,8 +48,8 @@ class StreamRecord(Struct, frozen=True):
         arrived_at: datetime = record["ApproximateArrivalTimestamp"]
         return cls(record["Data"], record["PartitionKey"], to_instant(arrived_at), record["SequenceNumber"])
 
-    def delivered(self, shard: str) -> dict[str, Any]:
-        """Return the record as a function is given it."""
+    def delivered(self, shard: str, arn: str) -> dict[str, Any]:
+        """Return the record as a function is given it, from a *shard* of the stream *arn*."""
         return {
             "kinesis": {
                 "kinesisSchemaVersion": "1.0",
@@ -64,20 +64,21 @@ class StreamRecord(Struct, frozen=True):
             "eventName": "aws:kinesis:record",
             "invokeIdentityArn": "arn:aws:iam::123456789012:role/usage-tab-meter-events",
             "awsRegion": "eu-west-1",
-            "eventSourceARN": ARN,
+            "eventSourceARN": arn,
         }
 
 
 class Shard(Struct, frozen=True):
-    """A shard and what lies in it, oldest first."""
+    """A shard of the stream *arn* and what lies in it, oldest first."""
 
     name: str
     records: Sequence[StreamRecord]
+    arn: str = ARN
 
 
-def batch_event(shard: str, records: Sequence[StreamRecord]) -> dict[str, Any]:
+def batch_event(shard: str, records: Sequence[StreamRecord], arn: str = ARN) -> dict[str, Any]:
     """Return a batch as a function is called with it."""
-    return {"Records": [record.delivered(shard) for record in records]}
+    return {"Records": [record.delivered(shard, arn) for record in records]}
 
 
 class StreamPoller:
@@ -133,7 +134,7 @@ class StreamPoller:
     def _deliver(self, reader: _Reader) -> None:
         batch = reader.next()
         self.invocations.append(tuple(record.sequence for record in batch.records))
-        done = self._call(reader.shard.name, batch)
+        done = self._call(reader.shard, batch)
         if done is None and self._splits and len(batch.records) > 1:
             middle = len(batch.records) // 2
             halves = (batch.records[:middle], batch.records[middle:])
@@ -144,12 +145,12 @@ class StreamPoller:
         if rest and failures <= self._retries_max:
             reader.put_back(_Batch(rest, failures))
         elif rest:
-            self.given_up.append(_metadata(reader.shard.name, rest))
+            self.given_up.append(_metadata(reader.shard, rest))
 
-    def _call(self, shard: str, batch: _Batch) -> int | None:
+    def _call(self, shard: Shard, batch: _Batch) -> int | None:
         """Return how many of the first records were dealt with, None where the function failed as a whole."""
         try:
-            answer = self._invoke(batch_event(shard, batch.records))
+            answer = self._invoke(batch_event(shard.name, batch.records, shard.arn))
         except (Exception, ClientCrashedError):  # noqa: BLE001 - whatever it is, the function has failed
             return None
         sequences = [record.sequence for record in batch.records]
@@ -184,17 +185,17 @@ class _Reader:
         self._waiting[:0] = batches
 
 
-def _metadata(shard: str, records: Sequence[StreamRecord]) -> dict[str, Any]:
+def _metadata(shard: Shard, records: Sequence[StreamRecord]) -> dict[str, Any]:
     return {
         "requestContext": {"condition": "RetryAttemptsExhausted"},
         "version": "1.0",
         "KinesisBatchInfo": {
-            "shardId": shard,
+            "shardId": shard.name,
             "startSequenceNumber": records[0].sequence,
             "endSequenceNumber": records[-1].sequence,
             "approximateArrivalOfFirstRecord": format_instant(records[0].arrived_at),
             "approximateArrivalOfLastRecord": format_instant(records[-1].arrived_at),
             "batchSize": len(records),
-            "streamArn": ARN,
+            "streamArn": shard.arn,
         },
     }

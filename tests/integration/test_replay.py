@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
@@ -14,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from chalicelib.bootstrap import build_services, open_event_dead_letters, open_store, open_work_queue
 from chalicelib.cli import main
-from chalicelib.domain.accounts import Account, PaymentMethod, PaymentType
+from chalicelib.domain.accounts import Account, FreeUnits, PaymentMethod, PaymentType, Per
 from chalicelib.domain.instants import DAY, format_instant
 from chalicelib.domain.rate_card import COLUMNS
 from chalicelib.domain.rate_card_upload import Line
@@ -50,9 +51,14 @@ class Deployment:
         self.environment[setting] = self.aws("sqs").create_queue(QueueName=name)["QueueUrl"]
 
     def create_account(self, name: str) -> None:
-        """Create an account in euros."""
+        """Create an account in euros, with a free unit."""
         by_invoice = PaymentMethod(PaymentType.INVOICE)
-        self.services.accounts.put(Account(name, name, "EUR", "UTC", by_invoice, "standard", 0, {}))
+        free_units = {"call": FreeUnits(Decimal(1), Per.ACCOUNT)}
+        self.services.accounts.put(Account(name, name, "EUR", "UTC", by_invoice, "standard", 0, free_units))
+
+    def effects(self) -> list[str]:
+        """Return what waits in the outbox, by its account."""
+        return [subject.partition("/")[0] for subject in self.services.effects.subjects(RealClock().now() + DAY)]
 
     def event(self, account: str, name: str, quantity: str = "1") -> dict[str, Any]:
         """Return an event of a day ago, of which a unit costs 1."""
@@ -141,13 +147,15 @@ def test_events(deployment: Deployment) -> None:
     assert trial.exit_code == 1
     assert trial.stdout.splitlines()[0] == "events (dry run): 2 accepted, 1 left"
     assert deployment.used("late") == "0"
+    assert deployment.effects() == []
     done = deployment.replay()
 
     assert done.exit_code == 1
     said = done.stdout.splitlines()
     assert said[0] == "events: 2 accepted, 1 left"
     assert said[1].startswith(f"left: usage-tab-events/{poison}/0: invalid_event: ")
-    assert (deployment.used("acme"), deployment.used("late")) == ("2", "5")
+    assert (deployment.used("acme"), deployment.used("late")) == ("1", "4")
+    assert deployment.effects() == ["late"]
     assert deployment.waiting("USAGE_TAB_EVENT_DEAD_LETTERS") == 1
 
 
@@ -162,10 +170,9 @@ def test_batches_that_lambda_gave_up(deployment: Deployment) -> None:
         kinesis.put_record(StreamName=deployment.bucket, Data=json.dumps(content).encode(), PartitionKey="acme")
     stream = kinesis.describe_stream(StreamName=deployment.bucket)["StreamDescription"]
     records = deployment.read(stream["StreamARN"], stream["Shards"][0]["ShardId"])
-    poller = StreamPoller(_crash, [Shard("shardId-000000000000", records[:3])], splits=False)
+    poller = StreamPoller(_crash, [Shard("shardId-000000000000", records[:3], stream["StreamARN"])], splits=False)
     poller.drain()
     (notice,) = poller.given_up
-    notice["KinesisBatchInfo"]["streamArn"] = stream["StreamARN"]
     queue = deployment.environment["USAGE_TAB_METERING_DEAD_LETTERS"]
     sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(notice))
     sqs.send_message(QueueUrl=queue, MessageBody="{}")
@@ -178,7 +185,7 @@ def test_batches_that_lambda_gave_up(deployment: Deployment) -> None:
     assert said[1].endswith(": not all its records are in the stream any more")
     assert said[2] == "events: none put back, 1 left"
     assert said[3].startswith(f"left: {deployment.bucket}/shardId-000000000000:{records[1].sequence}/0: invalid_event")
-    assert deployment.used("acme") == "6"
+    assert deployment.used("acme") == "5"
     assert deployment.waiting("USAGE_TAB_METERING_DEAD_LETTERS") == 1
 
 
