@@ -26,6 +26,10 @@ RECEIVED_MAX: Final = 10
 """Batches at a time: each may have 6 MB."""
 
 
+_GONE: Final = frozenset({"InvalidArgumentException", "ResourceNotFoundException"})
+"""What Kinesis answers for a stream, a shard or a place in it that is not there any more."""
+
+
 class _BatchInfo(Struct, rename="camel"):
     shard_id: str
     start_sequence_number: str
@@ -51,22 +55,29 @@ class GivenUpBatches(SqsDeadLetters[DeadBatch]):
             info = msgspec.json.decode(message["Body"], type=_Notice).batch
         except msgspec.DecodeError:
             return DeadBatch(name, [], is_whole=False)
-        records = list(self._records(info))
-        name = f"{info.shard_id}:{info.start_sequence_number}"
+        name = f"{info.stream_arn.rpartition('/')[2]}/{info.shard_id}:{info.start_sequence_number}"
+        try:
+            records = list(self._records(info))
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _GONE:
+                raise DeadLettersUnavailableError(str(error)) from error
+            records = []
+        except BotoCoreError as error:
+            raise DeadLettersUnavailableError(str(error)) from error
         return DeadBatch(name, records, is_whole=len(records) == info.batch_size)
 
     def _records(self, info: _BatchInfo) -> Iterator[dict[str, Any]]:
         """Yield the records that the stream still has, each as a function is given it."""
         end = int(info.end_sequence_number)
-        iterator = self._kinesis(
-            "get_shard_iterator",
+        kinesis = self._client("kinesis")
+        iterator = kinesis.get_shard_iterator(
             StreamARN=info.stream_arn,
             ShardId=info.shard_id,
             ShardIteratorType="AT_SEQUENCE_NUMBER",
             StartingSequenceNumber=info.start_sequence_number,
         )["ShardIterator"]
         while iterator:
-            answer = self._kinesis("get_records", StreamARN=info.stream_arn, ShardIterator=iterator)
+            answer = kinesis.get_records(StreamARN=info.stream_arn, ShardIterator=iterator)
             for record in answer["Records"]:
                 if int(record["SequenceNumber"]) > end:
                     return
@@ -74,13 +85,6 @@ class GivenUpBatches(SqsDeadLetters[DeadBatch]):
                 if int(record["SequenceNumber"]) == end:
                     return
             iterator = answer.get("NextShardIterator") if answer["Records"] or answer["MillisBehindLatest"] else None
-
-    def _kinesis(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        try:
-            answer: dict[str, Any] = getattr(self._client("kinesis"), operation)(**parameters)
-        except (BotoCoreError, ClientError) as error:
-            raise DeadLettersUnavailableError(str(error)) from error
-        return answer
 
 
 def _delivered(info: _BatchInfo, record: dict[str, Any]) -> dict[str, Any]:

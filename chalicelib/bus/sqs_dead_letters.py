@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.bus.dead_letters import DeadEvent, DeadLettersUnavailableError, DeadWork, Held
-from chalicelib.domain.instants import Instant, format_instant, parse_instant
+from chalicelib.domain.instants import Instant, NotAnInstantError, format_instant, parse_instant
 
 
 if TYPE_CHECKING:
@@ -148,21 +148,29 @@ class SqsDeadEvents(SqsDeadLetters[DeadEvent]):
     def _read_event(self, message: dict[str, Any]) -> DeadEvent:
         attributes = _attributes(message)
         body = message["Body"].encode()
-        if _OBJECT in attributes:
-            body = self._get_object(message["Body"])
-        arrived_at = attributes.get("ArrivedAt")
+        if _OBJECT in attributes and (content := self._get_object(message["Body"])) is not None:
+            body = content
+        try:
+            arrived_at = parse_instant(attributes["ArrivedAt"])
+        except (KeyError, NotAnInstantError):  # put there by hand
+            arrived_at = _sent_at(message)
         return DeadEvent(
             attributes.get("Id", message["MessageId"]),
             body,
             attributes.get("Reason", "unknown"),
             attributes.get("Detail", ""),
-            _sent_at(message) if arrived_at is None else parse_instant(arrived_at),
+            arrived_at,
         )
 
-    def _get_object(self, address: str) -> bytes:
+    def _get_object(self, address: str) -> bytes | None:
         bucket, _, key = address.removeprefix("s3://").partition("/")
-        answer = _call(self._client("s3"), "get_object", Bucket=bucket, Key=key)
-        body: bytes = answer["Body"].read()
+        client = self._client("s3")
+        try:
+            body: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except client.exceptions.NoSuchKey:
+            return None
+        except (BotoCoreError, ClientError) as error:
+            raise DeadLettersUnavailableError(str(error)) from error
         return body
 
 

@@ -164,6 +164,27 @@ class TestSqs:
         assert (event.id, event.body, event.code) == (message, b"{}", "unknown")
         assert abs(event.arrived_at - RealClock().now()) < MINUTE
 
+    def test_an_arrival_that_cannot_be_read(self, aws: AwsClients, new_queue: Callable[[], str], bucket: str) -> None:
+        """An attribute that somebody has spoilt spoils no other letter."""
+        url = new_queue()
+        attributes = {"ArrivedAt": {"DataType": "String", "StringValue": "yesterday"}}
+        aws("sqs").send_message(QueueUrl=url, MessageBody="{}", MessageAttributes=attributes)
+
+        (event,) = received(SqsDeadEvents(aws, url, bucket, wait_seconds=0))
+
+        assert abs(event.arrived_at - RealClock().now()) < MINUTE
+
+    def test_an_object_that_is_gone(self, aws: AwsClients, new_queue: Callable[[], str], bucket: str) -> None:
+        """A letter whose event is lost is a letter still, with the address of it, and spoils no other."""
+        events = SqsDeadEvents(aws, new_queue(), bucket, wait_seconds=0)
+        lost, kept = dead(b"\xff"), dead(b"\xfe")
+        events.send([lost, kept])
+        aws("s3").delete_object(Bucket=bucket, Key=f"dead-letters/{lost.id}")
+
+        found = {event.id: event.body for event in received(events)}
+
+        assert found == {lost.id: f"s3://{bucket}/dead-letters/{lost.id}".encode(), kept.id: b"\xfe"}
+
     def test_buried_work(self, aws: AwsClients, new_queue: Callable[[], str]) -> None:
         """What the work queue has buried is read with its reason and its time."""
         url = new_queue()

@@ -175,18 +175,22 @@ def test_batches_that_lambda_gave_up(deployment: Deployment) -> None:
     (notice,) = poller.given_up
     queue = deployment.environment["USAGE_TAB_METERING_DEAD_LETTERS"]
     sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(notice))
+    gone = {**notice["KinesisBatchInfo"], "streamArn": f"{stream['StreamARN']}-gone"}
+    sqs.send_message(QueueUrl=queue, MessageBody=json.dumps({"KinesisBatchInfo": gone}))
+    more = {**notice["KinesisBatchInfo"], "batchSize": 4}
+    sqs.send_message(QueueUrl=queue, MessageBody=json.dumps({"KinesisBatchInfo": more}))
     sqs.send_message(QueueUrl=queue, MessageBody="{}")
 
     done = deployment.replay()
 
     assert done.exit_code == 1
     said = done.stdout.splitlines()
-    assert said[0] == "batches: 1 taken, 1 left"
-    assert said[1].endswith(": not all its records are in the stream any more")
-    assert said[2] == "events: none put back, 1 left"
-    assert said[3].startswith(f"left: {deployment.bucket}/shardId-000000000000:{records[1].sequence}/0: invalid_event")
+    assert said[0] == "batches: 1 taken, 3 left"
+    assert all(line.endswith(": not all its records are in the stream any more") for line in said[1:4])
+    assert said[4] == "events: none put back, 1 left"
+    assert said[5].startswith(f"left: {deployment.bucket}/shardId-000000000000:{records[1].sequence}/0: invalid_event")
     assert deployment.used("acme") == "5"
-    assert deployment.waiting("USAGE_TAB_METERING_DEAD_LETTERS") == 1
+    assert deployment.waiting("USAGE_TAB_METERING_DEAD_LETTERS") == 3
 
 
 def _crash(_event: dict[str, Any]) -> None:
