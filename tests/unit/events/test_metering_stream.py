@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from chalicelib.events.metering_stream import meter
 from chalicelib.services.container import Services
 from chalicelib.storage import keys
 from chalicelib.storage.items import Table
-from tests.fakes.memory_store import Fault
+from tests.fakes.memory_store import FAULTS, Fault, Step, Undisturbed
 from tests.fakes.metrics import deploy, totals_of
 from tests.fakes.stream_poller import Shard, StreamPoller, StreamRecord, batch_event
 from tests.unit.services.world import Interruption, World, interruptions, patiently
@@ -345,6 +346,55 @@ class TestTrouble:
             assert used(world) == "63", (number, fault)
             assert {letter.body for letter in world.dead_events.letters} == {b'{"a": 1}', b"?"}, (number, fault)
             assert world.differences() == [], (number, fault)
+
+    @pytest.mark.parametrize("seed", range(10))
+    def test_faults_anywhere_over_many_accounts(self, seed: int) -> None:
+        """Whatever fails however often, every event counts once, or is a dead letter, on every account of a batch."""
+        world = World()
+        accounts = ["acme", "beta", "gamma", "delta"]
+        for account in accounts[1:]:
+            world.put_account(account)
+        stream = Stream(world)
+        chance = random.Random(seed)
+        owed = dict.fromkeys(accounts, 0)
+        for number in range(40):
+            batch = [stream.event(str(number), account=chance.choice(accounts)) for _ in range(chance.randint(1, 4))]
+            for event in batch:
+                owed[event["subject"]] += number
+            stream.write([*batch, {"poison": number}] if number % 5 == 0 else batch)
+            if number % 7 == 0:
+                stream.records.append(chance.choice(stream.records))
+        world.store.controller = _Flaky(chance)
+        names = itertools.count()
+        shards = [Shard("parent", stream.records[:25]), Shard("child", stream.records[15:])]
+        poller = StreamPoller(
+            lambda event: meter(world.another(f"{next(names)}"), event), shards, batch_size=8, retries_max=100
+        )
+
+        poller.drain()
+
+        world.store.controller = Undisturbed()
+        assert poller.given_up == []
+        assert {account: used(world, account) for account in accounts} == {
+            account: str(amount) for account, amount in owed.items()
+        }
+        assert {letter.body for letter in world.dead_events.letters} == {
+            json.dumps({"poison": number}).encode() for number in range(0, 40, 5)
+        }
+        for account in accounts:
+            assert world.services.auditing.audit(account) == []
+
+
+class _Flaky(Undisturbed):
+    """Lets one step in thirty fail, in whatever way it can."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+
+    def before(self, step: Step) -> Fault | None:
+        """Draw a fault."""
+        faults = sorted(FAULTS[step.action], key=lambda fault: fault.name)
+        return self._chance.choice(faults) if self._chance.random() < 1 / 30 else None
 
 
 def _deliveries(number: int = 0, fault: Fault | None = None) -> tuple[World, Interruption]:
