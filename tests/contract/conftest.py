@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from chalicelib.storage.dynamo import DynamoItemStore
-from tests.emulator import AwsEmulator
+from tests.aws_server import AwsServer
 from tests.fakes.memory_store import MemoryStore
 from tests.stores import REGION, AwsClients, aws_client
 
@@ -38,10 +38,10 @@ def store_on_dynamodb_local(dynamodb_local: str) -> DynamoItemStore:
 
 
 @pytest.fixture(scope="session")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsClients]:
+def aws() -> Iterator[AwsClients]:
     """Give clients of an emulated AWS, one for each test process."""
-    with AwsEmulator(tmp_path_factory.mktemp("aws")) as emulator:
-        endpoint = emulator.environment["AWS_ENDPOINT_URL"]
+    with AwsServer("sqs,s3") as server:
+        endpoint = server.environment["AWS_ENDPOINT_URL"]
         yield cache(lambda service: aws_client(service, endpoint))
 
 

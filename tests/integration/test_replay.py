@@ -23,7 +23,7 @@ from chalicelib.events.metering_stream import meter
 from chalicelib.services.clocks import RealClock
 from chalicelib.services.container import Services
 from chalicelib.settings import Settings
-from tests.emulator import AwsEmulator
+from tests.aws_server import AwsServer
 from tests.fakes.stream_poller import Shard, StreamPoller, StreamRecord, batch_event
 from tests.stores import AwsClients, aws_client
 
@@ -101,10 +101,10 @@ class Deployment:
 
 
 @pytest.fixture(scope="module")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, AwsClients]]:
+def aws() -> Iterator[tuple[str, AwsClients]]:
     """Give the address of an emulated AWS, and clients of it."""
-    with AwsEmulator(tmp_path_factory.mktemp("aws")) as emulator:
-        endpoint = emulator.environment["AWS_ENDPOINT_URL"]
+    with AwsServer("dynamodb,sqs,s3,kinesis") as server:
+        endpoint = server.environment["AWS_ENDPOINT_URL"]
         clients = cache(lambda service: aws_client(service, endpoint))
         yield endpoint, clients
 
