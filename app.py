@@ -46,6 +46,7 @@ app.register_blueprint(purchases.routes)  # POST …/credits/purchases, GET …/
 app.register_blueprint(webhooks.routes)  # POST /v1/webhooks/stripe
 app.register_blueprint(jobs.routes)  # GET /v1/jobs, POST /v1/jobs/{job}/runs, GET, PUT /v1/test-clock
 app.register_blueprint(console.routes)  # GET /, /console/{name}, /health
+app.take_preflights()  # OPTIONS of every path above
 
 
 @app.schedule(EVERY_QUARTER_OF_AN_HOUR)

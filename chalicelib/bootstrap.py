@@ -269,7 +269,7 @@ def build_services(  # noqa: PLR0913 - the parts that differ from one running sy
     )
 
 
-def connect() -> tuple[Services, TokenVerifier]:
+def connect() -> tuple[Services, TokenVerifier, Settings]:
     """Wire the services as the environment says, for a deployed function."""
     configure_logs()
     settings = Settings.from_environment()
@@ -284,4 +284,4 @@ def connect() -> tuple[Services, TokenVerifier]:
         event_dead_letters=open_event_dead_letters(settings),
         has_stream=True,
     )
-    return services, TokenVerifier.from_settings(settings)
+    return services, TokenVerifier.from_settings(settings), settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -20,10 +21,14 @@ STRIPE: Final = "stripe"
 GATEWAYS: Final = (SANDBOX, STRIPE)
 SANDBOX_LATENCY_MS_MAX: Final = 60_000
 
+REQUESTS_PER_SECOND_MAX: Final = 1_000_000
+
 RETENTION_MONTHS_MIN: Final = 3
 RETENTION_MONTHS_MAX: Final = 1_200
 
 _DIGITS_MAX: Final = 12
+_ORIGIN: Final = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _FLAGS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
@@ -42,7 +47,8 @@ class Settings:
     *event_dead_letters* is that of events which the stream brought in vain, *metering_dead_letters* that of its batches
     which Lambda has given up; *report_bucket* is the name of an S3 bucket for large reports, None for this machine's
     disk, *report_queue* the URL of the SQS queue of those to write, None for a thread; *retention_months* is how long
-    usage is kept.
+    usage is kept; *requests_per_second* are those of one client to one process; *console_origins* are the other origins
+    whose pages may use the API.
     """
 
     store: str | None = None
@@ -66,6 +72,8 @@ class Settings:
     report_queue: str | None = None
     test_clock: bool = False
     retention_months: int = 25
+    requests_per_second: int = 1_000
+    console_origins: tuple[str, ...] = ()
     log_level: str = "INFO"
 
     @classmethod
@@ -107,6 +115,10 @@ class Settings:
             retention_months=source.whole_number(
                 "RETENTION_MONTHS", RETENTION_MONTHS_MIN, RETENTION_MONTHS_MAX, cls.retention_months
             ),
+            requests_per_second=source.whole_number(
+                "REQUESTS_PER_SECOND", 1, REQUESTS_PER_SECOND_MAX, cls.requests_per_second
+            ),
+            console_origins=source.origins("CONSOLE_ORIGIN"),
             log_level=source.log_level(cls.log_level),
         )
 
@@ -137,6 +149,10 @@ class _Variables:
         if secure and parts.scheme == "http" and host not in LOOPBACK_HOSTS:
             _refuse(name, "must be an https URL; http is for the loopback interface alone")
         return text
+
+    def origins(self, name: str) -> tuple[str, ...]:
+        texts = (self.text(name) or "").split(",")
+        return tuple(_origin(name, text.strip()) for text in texts if text.strip())
 
     def flag(self, name: str, *, default: bool) -> bool:
         text = self.text(name)
@@ -169,6 +185,22 @@ class _Variables:
         if text.upper() not in _LOG_LEVELS:
             _refuse("LOG_LEVEL", f"must be one of {', '.join(_LOG_LEVELS)}")
         return text.upper()
+
+
+def _origin(name: str, text: str) -> str:
+    """Return an origin exactly as browsers write it."""
+    if not _ORIGIN.fullmatch(text):
+        _refuse(name, "must list origins such as https://console.example, in lower case and without a path")
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        _refuse(name, "lists what is not an origin")
+    if port == _DEFAULT_PORTS[parts.scheme]:
+        _refuse(name, f"must leave out the port {port}, as browsers do")
+    if parts.scheme == "http" and host not in LOOPBACK_HOSTS:
+        _refuse(name, "must list https origins; http is for the loopback interface alone")
+    return text
 
 
 def _refuse(name: str, problem: str) -> NoReturn:

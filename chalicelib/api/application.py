@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from urllib.parse import unquote
 from uuid import uuid4
 
-from chalice.app import Chalice
+from chalice.app import CaseInsensitiveMapping, Chalice, Response
 
+from chalicelib.api.calls import ANY_CONTENT
+from chalicelib.api.cross_origin import CrossOrigin
 from chalicelib.api.problems import JSON, problem
+from chalicelib.api.rate_limit import RequestLimiter
 from chalicelib.domain.names import is_name
 from chalicelib.observability import is_deployed, logger, one_call
+from chalicelib.settings import Settings
 
 
 if TYPE_CHECKING:
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
 
     from chalicelib.api.tokens import TokenVerifier
     from chalicelib.services.container import Services
+
+PREFLIGHT: Final = "OPTIONS"
 
 _CODE_OF_FRAMEWORK_ERROR = {
     "UnsupportedMediaType": "unsupported_media_type",
@@ -34,40 +40,68 @@ _EVENTS: Final = ("scheduled", "sqs", "kinesis", "dynamodb", "pure_lambda")
 """Whatever calls the service, except HTTP."""
 
 
+class _Parts(NamedTuple):
+    services: Services
+    verifier: TokenVerifier
+    limiter: RequestLimiter
+    cross_origin: CrossOrigin
+
+
 class Application(Chalice):
     """
     A Chalice application whose services are made when they are first needed.
 
-    *connect* makes the services and the verifier of tokens; `serve` and tests hand over their own with `use`.
+    *connect* makes the services and the verifier of tokens, and tells the settings; `serve` and tests hand over their
+    own with `use`.
     """
 
-    def __init__(self, name: str, connect: Callable[[], tuple[Services, TokenVerifier]]) -> None:
+    def __init__(self, name: str, connect: Callable[[], tuple[Services, TokenVerifier, Settings]]) -> None:
         """Name the application."""
         super().__init__(name, configure_logs=False)
         for kind in _EVENTS:
             self.register_middleware(_observe, kind)
         self._connect = connect
-        self._connected: tuple[Services, TokenVerifier] | None = None
+        self._connected: _Parts | None = None
 
-    def use(self, services: Services, verifier: TokenVerifier) -> None:
-        """Answer from *services*, to whom *verifier* trusts."""
-        self._connected = (services, verifier)
+    def use(self, services: Services, verifier: TokenVerifier, settings: Settings = Settings()) -> None:  # noqa: B008 - frozen
+        """Answer from *services*, to whom *verifier* trusts, as many requests and to such origins as *settings* say."""
+        limiter = RequestLimiter(settings.requests_per_second)
+        self._connected = _Parts(services, verifier, limiter, CrossOrigin(settings.console_origins))
 
     @property
     def services(self) -> Services:
         """Return the services."""
-        return self._parts[0]
+        return self._parts.services
 
     @property
     def verifier(self) -> TokenVerifier:
         """Return the judge of bearer tokens."""
-        return self._parts[1]
+        return self._parts.verifier
 
     @property
-    def _parts(self) -> tuple[Services, TokenVerifier]:
+    def limiter(self) -> RequestLimiter:
+        """Return the judge of how many requests a client may make."""
+        return self._parts.limiter
+
+    @property
+    def cross_origin(self) -> CrossOrigin:
+        """Return the judge of other origins."""
+        return self._parts.cross_origin
+
+    @property
+    def _parts(self) -> _Parts:
         if self._connected is None:
-            self._connected = self._connect()
-        return self._connected
+            self.use(*self._connect())
+        return cast("_Parts", self._connected)
+
+    def take_preflights(self) -> None:
+        """
+        Let every path that has a route take a browser's preflight as well.
+
+        Chalice's own `cors` would fix one origin when the API is built, and have API Gateway answer by itself.
+        """
+        for path in tuple(self.routes):
+            self.route(path, methods=[PREFLIGHT], content_types=ANY_CONTENT)(_preflight)
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
         """Answer one API Gateway request: give it its id, and turn the framework's own errors into problems."""
@@ -87,7 +121,27 @@ class Application(Chalice):
         headers["X-Request-Id"] = request_id
         headers.setdefault("X-Content-Type-Options", "nosniff")
         headers.setdefault("Cache-Control", "no-store")
+        _add(headers, self._cross_origin_headers(event))
         return answer
+
+    def _cross_origin_headers(self, event: Any) -> dict[str, str]:
+        origin = CaseInsensitiveMapping(event.get("headers") or {}).get("Origin")
+        headers = self.cross_origin.headers(origin)
+        context = event.get("requestContext") or {}
+        if context.get("httpMethod") == PREFLIGHT:
+            methods = self.routes.get(str(context.get("resourcePath")), {})
+            headers |= self.cross_origin.preflight_headers(origin, methods)
+        return headers
+
+
+def _preflight(**_: str) -> Response:
+    return Response("", status_code=HTTPStatus.NO_CONTENT.value)
+
+
+def _add(headers: dict[str, str], more: dict[str, str]) -> None:
+    """Add *more* headers; what an answer varies with adds up."""
+    vary = ", ".join(part["Vary"] for part in (headers, more) if "Vary" in part)
+    headers |= {**more, "Vary": vary} if vary else more
 
 
 def _account_of(event: dict[str, Any]) -> str | None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from chalice.app import Request
 
     from chalicelib.api.application import Application
+    from chalicelib.api.rate_limit import Allowance
     from chalicelib.services.container import Services
 
 RETRY_AFTER_SECONDS: Final = 1
@@ -40,6 +41,7 @@ class Call:
         """Look at the current request of *application*."""
         self._application = application
         self._request = cast("Request", application.current_request)
+        self._allowance: Allowance | None = None
 
     @property
     def services(self) -> Services:
@@ -72,7 +74,7 @@ class Call:
 
         Raises:
             Unauthenticated: without a token that can be trusted.
-            RefusedError: `insufficient_scope`.
+            RefusedError: `too_many_requests`, `insufficient_scope`.
         """
         return _with_scope(self._authenticate(), scope)
 
@@ -82,7 +84,7 @@ class Call:
 
         Raises:
             Unauthenticated: without a token that can be trusted.
-            RefusedError: `not_found` for another account than the token's, `insufficient_scope`.
+            RefusedError: `too_many_requests`, `not_found` for another account than the token's, `insufficient_scope`.
         """
         caller = self._authenticate()
         is_others = caller.account_id not in (None, account)
@@ -98,17 +100,27 @@ class Call:
 
         Raises:
             Unauthenticated: without a token that can be trusted.
-            RefusedError: `insufficient_scope`.
+            RefusedError: `too_many_requests`, `insufficient_scope`.
         """
         caller = self.require(scope)
         if caller.account_id is not None:
             raise RefusedError("insufficient_scope", "a token of one account cannot do this")
         return caller
 
+    @property
+    def rate_limit_headers(self) -> Mapping[str, str]:
+        """Return what a caller is told of the requests left; nothing before it is known who it is."""
+        return {} if self._allowance is None else self._allowance.headers
+
     def _authenticate(self) -> Caller:
         caller = self._application.verifier.authenticate(self.header("Authorization"))
         if caller.account_id is not None:
             add_log_keys(caller=caller.account_id)
+        # All users of a customer are one client.
+        client = ("subject", caller.subject) if caller.account_id is None else ("account", caller.account_id)
+        self._allowance = self._application.limiter.take(client)
+        if not self._allowance.is_granted:
+            raise RefusedError("too_many_requests", "more requests than this client may make; try again later")
         return caller
 
     def read(self, kind: type[T]) -> T:
@@ -141,24 +153,30 @@ def answering(routes: Blueprint) -> Callable[[Handler], Handler]:
         @functools.wraps(handler)
         def answer(**path: str) -> Response:
             call = Call(cast("Application", routes.current_app))
-            try:
-                return handler(call, **{name: unquote(value) for name, value in path.items()})
-            except RefusedError as error:
-                return problem(error.code, error.detail, error.faults)
-            except KeysUnavailable as error:
-                return _busy(error.detail)
-            except Unauthenticated as error:
-                return problem("unauthenticated", error.detail, headers={"WWW-Authenticate": "Bearer"})
-            except (BusyError, StoreError) as error:
-                logger().warning("busy: %s", error)
-                return _busy("the service is busy; nothing is half-done, try again")
-            except Exception:  # noqa: BLE001 - whatever it is, the caller gets an answer and the operator a trace
-                logger().exception("request failed")
-                return problem("internal_error", "the request could not be answered")
+            response = _answer(handler, call, path)
+            response.headers.update(call.rate_limit_headers)
+            return response
 
         return answer
 
     return decorate
+
+
+def _answer(handler: Handler, call: Call, path: Mapping[str, str]) -> Response:
+    try:
+        return handler(call, **{name: unquote(value) for name, value in path.items()})
+    except RefusedError as error:
+        return problem(error.code, error.detail, error.faults)
+    except KeysUnavailable as error:
+        return _busy(error.detail)
+    except Unauthenticated as error:
+        return problem("unauthenticated", error.detail, headers={"WWW-Authenticate": "Bearer"})
+    except (BusyError, StoreError) as error:
+        logger().warning("busy: %s", error)
+        return _busy("the service is busy; nothing is half-done, try again")
+    except Exception:  # noqa: BLE001 - whatever it is, the caller gets an answer and the operator a trace
+        logger().exception("request failed")
+        return problem("internal_error", "the request could not be answered")
 
 
 def _busy(detail: str) -> Response:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.api.calls import Call, answering, ok
+from chalicelib.api.calls import Call, answering
 from chalicelib.api.parameters import read_period
 from chalicelib.api.problems import invalid
+from chalicelib.api.revalidation import ok_unless_known
 from chalicelib.domain.instants import format_instant
 from chalicelib.domain.money import format_decimal, format_money
 from chalicelib.domain.series import Bucket, Granularity
@@ -33,7 +34,7 @@ def get_series(call: Call, account: str) -> Response:
     call.require_for_account("usage:read", account)
     period = read_period(call.query["period"]) if "period" in call.query else None
     granularity = _read_granularity(call.query.get("granularity", Granularity.DAY.value))
-    return ok(_show(call.services.series.series(account, period, granularity)))
+    return ok_unless_known(call, _show(call.services.series.series(account, period, granularity)))
 
 
 def _read_granularity(text: str) -> Granularity:

@@ -9,6 +9,7 @@ from chalice.app import Blueprint, Response
 
 from chalicelib.api.calls import ANY_CONTENT, Call, answering, ok
 from chalicelib.api.parameters import page_of, read_cursor, read_instant, read_limit, read_period
+from chalicelib.api.revalidation import ok_unless_known
 from chalicelib.domain.accounts import PaymentType
 from chalicelib.domain.figures import FreeUnitFigures, PeakFigures, PoolFigures, ProductFigures, line_total
 from chalicelib.domain.instants import format_instant
@@ -31,7 +32,7 @@ def get_usage(call: Call, account: str) -> Response:
     """Show the Usage tab."""
     call.require_for_account("usage:read", account)
     period = read_period(call.query["period"]) if "period" in call.query else None
-    return ok(_show_tab(call.services.usage.tab(account, period)))
+    return ok_unless_known(call, _show_tab(call.services.usage.tab(account, period)))
 
 
 @routes.route("/v1/accounts/{account}/balances", methods=["GET"])
@@ -44,7 +45,7 @@ def get_balances(call: Call, account: str) -> Response:
     else:
         tab = call.services.usage.tab(account)
         pools, currency = tab.figures.pools, tab.currency
-    return ok({"balances": [{"pool": pool.pool, **_show_pool(pool, currency)} for pool in pools]})
+    return ok_unless_known(call, {"balances": [{"pool": pool.pool, **_show_pool(pool, currency)} for pool in pools]})
 
 
 @routes.route("/v1/accounts/{account}/warnings/{warning}/dismiss", methods=["POST"], content_types=ANY_CONTENT)
@@ -63,7 +64,7 @@ def list_invoices(call: Call, account: str) -> Response:
     call.require_for_account("usage:read", account)
     call.services.accounts.get(account)
     limit, before = read_limit(call.query), read_cursor(call.query, "invoice#")
-    return ok(page_of(call.services.records.invoices(account, before), limit, _show_invoice))
+    return ok_unless_known(call, page_of(call.services.records.invoices(account, before), limit, _show_invoice))
 
 
 @routes.route("/v1/accounts/{account}/invoices/upcoming", methods=["GET"])
@@ -79,7 +80,7 @@ def get_upcoming_invoice(call: Call, account: str) -> Response:
 def get_invoice(call: Call, account: str, period: str) -> Response:
     """Show the invoice of a month."""
     call.require_for_account("usage:read", account)
-    return ok(_show_invoice(call.services.usage.invoice(account, read_period(period))))
+    return ok_unless_known(call, _show_invoice(call.services.usage.invoice(account, read_period(period))))
 
 
 def _show_tab(tab: Tab) -> dict[str, Any]:

@@ -66,8 +66,8 @@ def serve(  # noqa: PLR0913 - the options of the command
             say("filling the demo account ...")
             fill_demo(store, settings, services.clock.now())
         key = SigningKey.load_or_create()
-        app.use(services, TokenVerifier(KeySource.from_jwks(key.jwks())))
-        server = stack.enter_context(LocalServer(app, port=port, files=files))
+        app.use(services, TokenVerifier(KeySource.from_jwks(key.jwks())), settings)
+        server = stack.enter_context(LocalServer(app, port=port, files=files, cross_origin=app.cross_origin))
         if test_clock is None:
             stack.enter_context(Scheduler(services.jobs, services.clock))
         token = key.issue_token(ALL_SCOPES)

@@ -34,6 +34,7 @@ from chalice.local import (
     ThreadedHTTPServer,
 )
 
+from chalicelib.api.cross_origin import CrossOrigin
 from chalicelib.api.problems import CONTENT_TYPE, TYPE_PREFIX
 from chalicelib.files.local import LINK_PATH
 from chalicelib.files.report_files import CONTENT_TYPE as FILE_CONTENT_TYPE
@@ -72,7 +73,7 @@ class LocalServer:
     Serve *app* on the loopback interface while the context is open.
 
     *port* 0 takes a free one. *access_log* gets one line for each request, without its query. *files* are those that
-    signed links lead to.
+    signed links lead to; *cross_origin* judges other origins where the server answers by itself.
     """
 
     def __init__(
@@ -82,11 +83,13 @@ class LocalServer:
         port: int = 0,
         access_log: Callable[[str], None] | None = None,
         files: LocalReportFiles | None = None,
+        cross_origin: CrossOrigin = CrossOrigin(()),  # noqa: B008 - it never changes
     ) -> None:
         self._app = app
         self._port = port
         self._access_log = access_log
         self._files = files
+        self._cross_origin = cross_origin
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -102,7 +105,7 @@ class LocalServer:
         Raises:
             OSError: if the port is taken.
         """
-        self._server = _Server(self._app, self._port, self._access_log, self._files)
+        self._server = _Server(self._app, self._port, self._access_log, self._files, self._cross_origin)
         self._port = self._server.server_address[1]
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(POLL_SECONDS,), name="http", daemon=True
@@ -184,9 +187,11 @@ class _Server(ThreadedHTTPServer):
         port: int,
         access_log: Callable[[str], None] | None,
         files: LocalReportFiles | None,
+        cross_origin: CrossOrigin,
     ) -> None:
         _make_threaded(app)
         self.files = files
+        self.cross_origin = cross_origin
         self.routes: dict[str, dict[str, Any]] = app.routes
         self.matcher = RouteMatcher(list(app.routes))
         self.gateway = LocalGateway(app, Config())
@@ -326,7 +331,7 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError:
             return _problem(404, "not_found", "there is nothing at this path")
         method = "GET" if self.command == "HEAD" and "HEAD" not in route else self.command
-        if method not in route and not (method == "OPTIONS" and _is_cross_origin(route)):
+        if method not in route:
             allowed = sorted({*route, "HEAD"} if "GET" in route else route)
             detail = f"this path takes {', '.join(allowed)}"
             return _problem(405, "method_not_allowed", detail, [("Allow", ", ".join(allowed))])
@@ -345,7 +350,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         names = {name.lower() for name, _ in response.headers}
         self.send_response(response.status)
-        for name, value in response.headers:
+        for name, value in (*response.headers, *self._cross_origin_headers(names)):
             self.send_header(name, value)
         if REQUEST_ID_HEADER.lower() not in names:
             self.send_header(REQUEST_ID_HEADER, request_id or self._request_id())
@@ -360,6 +365,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_body(response.body)
         self.wfile.flush()
 
+    def _cross_origin_headers(self, names: set[str]) -> Iterable[tuple[str, str]]:
+        """Return what the app has not put among the *names* of its headers itself."""
+        headers = self._server.cross_origin.headers(self._header("Origin"))
+        return ((name, value) for name, value in headers.items() if name.lower() not in names)
+
     def _send_body(self, body: bytes | Path) -> None:
         if isinstance(body, bytes):
             self.wfile.write(body)
@@ -368,9 +378,12 @@ class _Handler(BaseHTTPRequestHandler):
                 shutil.copyfileobj(file, self.wfile)
 
     def _request_id(self) -> str:
-        headers = getattr(self, "headers", None)
-        given = headers.get(REQUEST_ID_HEADER, "") if headers else ""
+        given = self._header(REQUEST_ID_HEADER) or ""
         return given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+
+    def _header(self, name: str) -> str | None:
+        headers = getattr(self, "headers", None)  # There are none of a request that could not be read.
+        return headers.get(name) if headers else None
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Answer what `http.server` itself refuses, such as a request line that is none."""
@@ -397,10 +410,6 @@ def _attachment(download: Download) -> _Response:
         ("X-Content-Type-Options", "nosniff"),
     ]
     return _Response(200, headers, download.path)
-
-
-def _is_cross_origin(route: dict[str, Any]) -> bool:
-    return any(entry.cors for entry in route.values())
 
 
 def _from_lambda(answer: dict[str, Any]) -> _Response:

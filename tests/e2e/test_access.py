@@ -136,7 +136,7 @@ def assert_let_in(answer: Any, route: Route) -> None:
 
 def test_every_route_is_in_the_table() -> None:
     """A route that is added needs a line here that says who may use it."""
-    routes = {(method, path) for path, methods in app.routes.items() for method in methods}
+    routes = {(method, path) for path, methods in app.routes.items() for method in methods if method != "OPTIONS"}
 
     assert routes == PUBLIC | {(route.method, route.path) for route in ROUTES}
 

@@ -77,10 +77,6 @@ def toy_app(gate: Gate) -> Chalice:  # noqa: C901 - a list of routes
         gate.opened.wait(10)
         return {"late": True}
 
-    @app.route("/shared", cors=True)
-    def shared() -> Any:
-        return {}
-
     @app.route("/broken")
     def broken() -> Any:
         return Response("text where bytes must be", headers={"Content-Type": "image/png"})
@@ -243,13 +239,6 @@ class TestRequests:
 
         assert (response.status, nothing) == (200, b"")
         assert response.headers["Content-Length"] == full.headers["Content-Length"] == str(len(body))
-
-    def test_cross_origin(self, connection: http.client.HTTPConnection) -> None:
-        """Where a route allows other origins, its preflight is answered."""
-        response, _ = ask(connection, "OPTIONS", "/shared")
-
-        assert response.status == 200
-        assert response.headers["Access-Control-Allow-Origin"] == "*"
 
     def test_request_id_of_the_client(self, connection: http.client.HTTPConnection) -> None:
         """A request id that the client sends reaches the app and comes back, unless it is no id."""

@@ -24,6 +24,8 @@ def test_defaults() -> None:
         audience=None,
         test_clock=False,
         retention_months=25,
+        requests_per_second=1000,
+        console_origins=(),
         log_level="INFO",
     )
 
@@ -40,6 +42,8 @@ def test_everything_set() -> None:
         "USAGE_TAB_AUDIENCE": "usage",
         "USAGE_TAB_TEST_CLOCK": "true",
         "USAGE_TAB_RETENTION_MONTHS": "13",
+        "USAGE_TAB_REQUESTS_PER_SECOND": "20",
+        "USAGE_TAB_CONSOLE_ORIGIN": "https://console.example, https://xn--bcher-kva.example:8443,http://localhost:5173",
         "USAGE_TAB_LOG_LEVEL": "debug",
     }
 
@@ -53,6 +57,8 @@ def test_everything_set() -> None:
         audience="usage",
         test_clock=True,
         retention_months=13,
+        requests_per_second=20,
+        console_origins=("https://console.example", "https://xn--bcher-kva.example:8443", "http://localhost:5173"),
         log_level="DEBUG",
     )
 
@@ -93,6 +99,16 @@ def test_region(environ: dict[str, str], region: str) -> None:
         ("RETENTION_MONTHS", "2", "whole number from 3 to 1200"),
         ("RETENTION_MONTHS", "1201", "whole number from 3 to 1200"),
         ("RETENTION_MONTHS", "9" * 5_000, "whole number from 3 to 1200"),
+        ("REQUESTS_PER_SECOND", "0", "whole number from 1 to 1000000"),
+        ("CONSOLE_ORIGIN", "*", "must list origins"),
+        ("CONSOLE_ORIGIN", "https://*.example", "must list origins"),
+        ("CONSOLE_ORIGIN", "https://console.example/", "must list origins"),
+        ("CONSOLE_ORIGIN", "https://Console.example", "must list origins"),
+        ("CONSOLE_ORIGIN", "https://a@console.example", "must list origins"),
+        ("CONSOLE_ORIGIN", "https://console.example, null", "must list origins"),
+        ("CONSOLE_ORIGIN", "https://console.example:99999", "lists what is not an origin"),
+        ("CONSOLE_ORIGIN", "https://console.example:443", "must leave out the port 443"),
+        ("CONSOLE_ORIGIN", "http://console.example", "must list https origins"),
         ("LOG_LEVEL", "LOUD", "must be one of DEBUG"),
     ],
 )
