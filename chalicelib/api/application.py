@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from urllib.parse import unquote
 from uuid import uuid4
 
-from chalice.app import CaseInsensitiveMapping, Chalice, Response
+from chalice.app import Chalice, Response
 
 from chalicelib.api.calls import ANY_CONTENT
 from chalicelib.api.cross_origin import CrossOrigin
@@ -121,15 +121,17 @@ class Application(Chalice):
         headers["X-Request-Id"] = request_id
         headers.setdefault("X-Content-Type-Options", "nosniff")
         headers.setdefault("Cache-Control", "no-store")
-        _add(headers, self._cross_origin_headers(event))
+        _add(headers, self._cross_origin_headers())
         return answer
 
-    def _cross_origin_headers(self, event: Any) -> dict[str, str]:
-        origin = CaseInsensitiveMapping(event.get("headers") or {}).get("Origin")
+    def _cross_origin_headers(self) -> dict[str, str]:
+        request = self.current_request
+        if request is None:
+            return {}
+        origin = request.headers.get("Origin")
         headers = self.cross_origin.headers(origin)
-        context = event.get("requestContext") or {}
-        if context.get("httpMethod") == PREFLIGHT:
-            methods = self.routes.get(str(context.get("resourcePath")), {})
+        if request.method == PREFLIGHT:
+            methods = self.routes.get(request.context["resourcePath"], {})
             headers |= self.cross_origin.preflight_headers(origin, methods)
         return headers
 

@@ -11,6 +11,7 @@ import json
 import threading
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from chalicelib.observability import logger
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 LEEWAY_SECONDS: Final = 30
 TOKEN_CHARACTERS_MAX: Final = 8_192
 RSA_BITS_MIN: Final = 2_048
+TOKENS_REMEMBERED_MAX: Final = 1_000
 
 KEY_SET_BYTES_MAX: Final = 1_000_000
 FETCH_SECONDS_MAX: Final = 3
@@ -37,6 +39,7 @@ RELOAD_INTERVAL_SECONDS: Final = 60
 FIRST_LOAD_INTERVAL_SECONDS: Final = 5
 """The same as long as no load has succeeded."""
 
+_EXPIRED: Final = "the token has expired"
 _KEY_TYPES: Final = {"RS256": ("RSA", None), "ES256": ("EC", "P-256")}
 
 
@@ -161,12 +164,26 @@ class KeySource:
 
 
 class TokenVerifier:
-    """Check tokens; *issuer* and *audience* only where they are given."""
+    """
+    Check tokens; *issuer* and *audience* only where they are given.
 
-    def __init__(self, keys: KeySource, *, issuer: str | None = None, audience: str | None = None) -> None:
+    A token that was found good is remembered: as long as its key is in the key set and it has not expired by *clock*,
+    seconds since the epoch, its signature is not checked again.
+    """
+
+    def __init__(
+        self,
+        keys: KeySource,
+        *,
+        issuer: str | None = None,
+        audience: str | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._keys = keys
+        self._clock = clock
         self._issuer = issuer
         self._audience = audience
+        self._judge = lru_cache(maxsize=TOKENS_REMEMBERED_MAX)(self._judge_anew)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> TokenVerifier:
@@ -205,8 +222,16 @@ class TokenVerifier:
             message = "the token is too long"
             raise Unauthenticated(message)
         key_id, algorithm = _header(token)
-        key = self._keys.find(key_id, algorithm)
-        return _caller(self._claims(token, key, algorithm))
+        # The key set may have lost the key since, so that the key is sought every time.
+        caller, expires = self._judge(token, self._keys.find(key_id, algorithm), algorithm)
+        if expires <= self._clock() - LEEWAY_SECONDS:
+            raise Unauthenticated(_EXPIRED)
+        return caller
+
+    def _judge_anew(self, token: str, key: PyJWK, algorithm: str) -> tuple[Caller, int]:
+        """Return whose token it is and until when; only what is trusted is remembered."""
+        claims = self._claims(token, key, algorithm)
+        return _caller(claims), int(claims["exp"])
 
     def _claims(self, token: str, key: PyJWK, algorithm: str) -> Mapping[str, Any]:
         import jwt  # noqa: PLC0415 - with its cryptography it is slow to load, and schedules need none
@@ -222,7 +247,7 @@ class TokenVerifier:
                 options={"require": ["exp"], "verify_aud": self._audience is not None},
             )
         except jwt.ExpiredSignatureError:
-            message = "the token has expired"
+            message = _EXPIRED
         except jwt.ImmatureSignatureError:
             message = "the token is not valid yet"
         except jwt.InvalidSignatureError:
@@ -240,6 +265,7 @@ class TokenVerifier:
         raise Unauthenticated(message)
 
 
+@lru_cache(maxsize=TOKENS_REMEMBERED_MAX)
 def _header(token: str) -> tuple[str | None, str]:
     import jwt  # noqa: PLC0415 - see above
 

@@ -13,7 +13,7 @@ from chalicelib.api.revalidation import ok_unless_known
 from chalicelib.domain.accounts import PaymentType
 from chalicelib.domain.figures import FreeUnitFigures, PeakFigures, PoolFigures, ProductFigures, line_total
 from chalicelib.domain.instants import format_instant
-from chalicelib.domain.money import exact, format_decimal, format_money
+from chalicelib.domain.money import EXACT, format_decimal, format_money
 from chalicelib.domain.periods import calendar
 from chalicelib.domain.products import SHARED_POOL
 
@@ -86,7 +86,8 @@ def get_invoice(call: Call, account: str, period: str) -> Response:
 def _show_tab(tab: Tab) -> dict[str, Any]:
     figures = tab.figures
     zone = calendar(tab.timezone)
-    shared = figures.pool(SHARED_POOL)
+    pools = {pool.pool: pool for pool in figures.pools}
+    shared = pools[SHARED_POOL]
     pays_by_card = tab.payment is PaymentType.CREDIT_CARD
     return {
         "account": {
@@ -113,7 +114,7 @@ def _show_tab(tab: Tab) -> dict[str, Any]:
             },
             "warnings": [_show_warning(warning, tab) for warning in tab.warnings],
         },
-        "products": [_show_product(product, figures.pool(product.pool), tab.currency) for product in figures.products],
+        "products": [_show_product(product, pools[product.pool], tab.currency) for product in figures.products],
     }
 
 
@@ -136,10 +137,10 @@ def _show_pool(pool: PoolFigures, currency: str) -> dict[str, Any]:
     }
 
 
-@exact
 def _show_product(product: ProductFigures, pool: PoolFigures, currency: str) -> dict[str, Any]:
     is_shared = product.pool == SHARED_POOL
-    balance = -product.to_be_invoiced if is_shared else pool.balance
+    to_be_invoiced = product.to_be_invoiced
+    balance = EXACT.minus(to_be_invoiced) if is_shared else pool.balance
     may_commit = not is_shared and product.commit_available
     peak = {} if product.peak is None else {"peak": _show_peak(product.peak)}
     return {
@@ -152,7 +153,7 @@ def _show_product(product: ProductFigures, pool: PoolFigures, currency: str) -> 
         "free_units": None if product.free_units is None else _show_free_units(product.free_units),
         "amount": format_money(product.amount, currency),
         "credits_applied": format_money(product.credits, currency),
-        "to_be_invoiced": format_money(product.to_be_invoiced, currency),
+        "to_be_invoiced": format_money(to_be_invoiced, currency),
         "balance": format_money(balance, currency),
         "included_in": SHARED_POOL if is_shared else None,
         **_show_committed_credit(pool, currency, is_available=may_commit),

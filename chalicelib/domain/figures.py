@@ -13,7 +13,7 @@ from chalicelib.domain.credit import GrantKind, total_credit
 from chalicelib.domain.due import close_due_at
 from chalicelib.domain.instants import Instant
 from chalicelib.domain.ledger import counting_grants
-from chalicelib.domain.money import ZERO, exact, round_to_minor
+from chalicelib.domain.money import EXACT, ZERO, exact, round_to_minor
 from chalicelib.domain.periods import Period
 from chalicelib.domain.products import SHARED_POOL, Display, Product
 
@@ -32,10 +32,9 @@ class FreeUnitFigures(Struct, frozen=True):
     used: Decimal
 
     @property
-    @exact
     def remaining(self) -> Decimal:
         """Return what is left, never below zero."""
-        return max(self.included - self.used, ZERO)
+        return max(EXACT.subtract(self.included, self.used), ZERO)
 
 
 class PeakFigures(Struct, frozen=True):
@@ -66,10 +65,9 @@ class ProductFigures(Struct, frozen=True):
     peak: PeakFigures | None = None
 
     @property
-    @exact
     def to_be_invoiced(self) -> Decimal:
         """Return what credit left of the amount."""
-        return self.amount - self.credits
+        return EXACT.subtract(self.amount, self.credits)
 
 
 class CommittedCredit(Struct, frozen=True):

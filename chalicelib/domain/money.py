@@ -94,11 +94,14 @@ def parse_payment(text: object, currency: str) -> Decimal:
 
 def format_decimal(value: Decimal, minimum_decimals: int = 0) -> str:
     """Write *value* in plain notation, with no trailing zeros beyond *minimum_decimals*."""
-    text = f"{value:f}"
+    text = str(value)
+    if "E" in text:
+        # Always to ask for plain notation would take twice as long.
+        text = f"{value:f}"
     whole, _, fraction = text.partition(".")
+    whole = whole if value else "0"
     fraction = fraction.rstrip("0").ljust(minimum_decimals, "0")
-    text = f"{whole}.{fraction}" if fraction else whole
-    return text.lstrip("-") if value.is_zero() else text
+    return f"{whole}.{fraction}" if fraction else whole
 
 
 @cache

@@ -141,11 +141,11 @@ class ShowingUsage:
 
     def _state(self, account: str) -> tuple[AccountState, Instant]:
         """Return the account as of now: what is due is carried out for the reader, whether or not a job has run."""
-        head = self._accounts.load(account)
-        if head is None:
+        state = self._accounts.state(account)
+        if state is None:
             raise unknown_account(account)
-        at = max(head.state.at, self._clock.now())
-        state, _ = carry_out_due(head.state, at, at)
+        at = max(state.at, self._clock.now())
+        state, _ = carry_out_due(state, at, at)
         return state, at
 
     def _products(self, state: AccountState) -> Mapping[str, Product]:

@@ -18,7 +18,7 @@ from chalicelib.domain.charges import Charge
 from chalicelib.domain.ledger import LedgerEntry
 from chalicelib.domain.state import AccountState
 from chalicelib.storage import keys
-from chalicelib.storage.heads import Head, Turn, decode_head, encode_head
+from chalicelib.storage.heads import Head, Turn, decode_head, decode_state, encode_head
 from chalicelib.storage.items import (
     Absent,
     Condition,
@@ -92,6 +92,11 @@ class Accounts:
         """Read the head of an account, None where there is no such account."""
         item = self._store.get(Table.STATE, keys.head(account))
         return None if item is None else decode_head(item)
+
+    def state(self, account: str) -> AccountState | None:
+        """Read the state of an account alone, None where there is no such account: for readers, who commit nothing."""
+        item = self._store.get(Table.STATE, keys.head(account))
+        return None if item is None else decode_state(item)
 
     def snapshot(self, account: str, at: int) -> Head | None:
         """

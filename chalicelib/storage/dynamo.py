@@ -161,7 +161,7 @@ class DynamoItemStore:
         """Read one item, strongly consistent."""
         with _reading():
             data = self._connection.get_item(self._name(table), key.pk, key.sk, consistent_read=True)
-        return self._item(table, data[ITEM]) if ITEM in data else None
+        return _from_raw(data[ITEM]) if ITEM in data else None
 
     def get_many(self, table: Table, keys: Iterable[Key]) -> list[Item]:
         """Read the items that exist among *keys*, strongly consistent, 100 a call."""
@@ -174,7 +174,7 @@ class DynamoItemStore:
             request = {REQUEST_ITEMS: {name: {"Keys": waiting[:_BATCH_GET_MAX], "ConsistentRead": True}}}
             with _reading():
                 data = self._connection.dispatch("BatchGetItem", request)
-            items += [self._item(table, raw) for raw in data[RESPONSES].get(name, ())]
+            items += map(_from_raw, data[RESPONSES].get(name, ()))
             unprocessed = data.get(UNPROCESSED_KEYS, {}).get(name, {}).get("Keys", [])
             waiting = unprocessed + waiting[_BATCH_GET_MAX:]
             self._back_off(attempt, unprocessed)
@@ -229,7 +229,7 @@ class DynamoItemStore:
             if _code(error) != "ConditionalCheckFailedException":
                 raise
             current = getattr(error.__cause__, "response", {}).get(ITEM)
-            raise ConditionFailedError(self._item(table, current) if current else None) from error
+            raise ConditionFailedError(_from_raw(current) if current else None) from error
 
     def put_many(self, table: Table, items: Iterable[Item]) -> None:
         """Put items without condition, 25 a call."""
@@ -282,9 +282,6 @@ class DynamoItemStore:
             return_values_on_condition_failure=ALL_OLD if return_current else None,
         )
 
-    def _item(self, table: Table, raw: dict[str, Any]) -> Item:
-        return _to_item(self._models[table].from_raw_data(raw))
-
     def _back_off(self, attempt: int, unprocessed: Sequence[object]) -> None:
         if unprocessed:
             self._pause(min(0.05 * 2**attempt, 2.0))
@@ -316,6 +313,24 @@ def _to_item(record: Any) -> Item:
         expires=record.expires,
         first=record.first,
     )
+
+
+def _from_raw(raw: dict[str, dict[str, Any]]) -> Item:
+    """Return what DynamoDB answers with as an item, without the detour over a model, which costs the tab a tenth."""
+    return Item(
+        raw["pk"]["S"],
+        raw["sk"]["S"],
+        body=raw["body"]["B"] if "body" in raw else None,
+        version=_number(raw, "version"),
+        due_shard=raw["due_shard"]["S"] if "due_shard" in raw else None,
+        due_at=_number(raw, "due_at"),
+        expires=_number(raw, "expires"),
+        first=_number(raw, "first"),
+    )
+
+
+def _number(raw: dict[str, dict[str, Any]], name: str) -> int | None:
+    return int(raw[name]["N"]) if name in raw else None
 
 
 def _expression(condition: Condition | None) -> PynamoCondition | None:

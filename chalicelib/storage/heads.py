@@ -73,6 +73,7 @@ _DICTIONARY: Final = (
     b"screen_recording_storagevirtual_agentnumbermessagetranscriptioncallcontact_center_services"
     b"America/New_YorkEurope/LisbonEurope/LondonEtc/UTCGBPUSDEURtok_standard"
 )
+_ELEMENTS_AT_FIRST: Final = 9
 _NOTHING_ADDED: Final[list[Any]] = [[], None, None, None]
 """What the elements from 9 on are in a head that has none of them."""
 
@@ -139,10 +140,30 @@ def decode_head(item: Item) -> Head:
     Raises:
         UnknownFormatError: for a format of a later version.
     """
+    return _unpack(keys.account_of(item.key), item.version or 0, _packed_in(item))
+
+
+def decode_state(item: Item) -> AccountState:
+    """
+    Read of the head of an account the state alone: the events of its tail are left unread.
+
+    Raises:
+        UnknownFormatError: for a format of a later version.
+    """
+    return _unpack_state(keys.account_of(item.key), _packed_in(item))
+
+
+def _packed_in(item: Item) -> list[Any]:
+    """Return the elements of a head, with what those written before the latest were added have none of."""
     require_format(item.body, FORMAT, "head")
     decompressor = zlib.decompressobj(wbits=_RAW_DEFLATE, zdict=_DICTIONARY)
     packed = decompressor.decompress((item.body or b"")[1:]) + decompressor.flush()
-    return _unpack(keys.account_of(item.key), item.version or 0, msgspec.msgpack.decode(packed))
+    elements: list[Any] = msgspec.msgpack.decode(packed)
+    added = len(elements) - _ELEMENTS_AT_FIRST
+    if added > len(_NOTHING_ADDED):
+        message = f"head of {len(elements)} elements"
+        raise UnknownFormatError(message)
+    return [*elements, *_NOTHING_ADDED[added:]]
 
 
 def _pack(head: Head) -> list[object]:
@@ -165,11 +186,18 @@ def _pack(head: Head) -> list[object]:
 
 
 def _unpack(account_id: str, version: int, packed: list[Any]) -> Head:
-    account, at, invoiced, is_used, periods, grants, pages, tail, turn, *added = packed
-    if len(added) > len(_NOTHING_ADDED):
-        message = f"head of {len(packed)} elements"
-        raise UnknownFormatError(message)
-    commitments, auto_recharge, warnings, peaks = [*added, *_NOTHING_ADDED[len(added) :]]
+    pages, tail, turn = packed[6:9]
+    return Head(
+        state=_unpack_state(account_id, packed),
+        version=version,
+        pages=tuple(_unpack_page(*page) for page in pages),
+        tail=decode_takings(tail, account_id, deflated=False) if tail else (),
+        turn=None if turn is None else Turn(*turn),
+    )
+
+
+def _unpack_state(account_id: str, packed: list[Any]) -> AccountState:
+    account, at, invoiced, is_used, periods, grants, _, _, _, commitments, auto_recharge, warnings, peaks = packed
     state = AccountState(
         account=_unpack_account(account_id, account),
         at=at,
@@ -181,13 +209,7 @@ def _unpack(account_id: str, version: int, packed: list[Any]) -> Head:
         auto_recharge=_unpack_auto_recharge(auto_recharge),
         warnings=_unpack_warnings(warnings),
     )
-    return Head(
-        state=_with_peaks(state, peaks),
-        version=version,
-        pages=tuple(_unpack_page(*page) for page in pages),
-        tail=decode_takings(tail, account_id, deflated=False) if tail else (),
-        turn=None if turn is None else Turn(*turn),
-    )
+    return _with_peaks(state, peaks)
 
 
 def _pack_account(account: Account) -> list[object]:

@@ -37,7 +37,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final, Generic, TypeVar
@@ -92,9 +92,8 @@ def pack_decimal(value: Decimal) -> int | str:
     return text if "." in text or len(text) > _INTEGER_CHARACTERS_MAX else int(text)
 
 
-def unpack_decimal(value: int | str) -> Decimal:
-    """Read what `pack_decimal` wrote."""
-    return Decimal(value)
+unpack_decimal: Final[Callable[[int | str], Decimal]] = Decimal
+"""Reads what `pack_decimal` wrote."""
 
 
 class _Places(Generic[T]):

@@ -6,6 +6,7 @@ import base64
 import hmac
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -520,6 +521,48 @@ class TestKeySource:
 
         with pytest.raises(Unauthenticated, match="unknown key"):
             source.find(None, "ES256")
+
+
+class TestRemembered:
+    """Tokens that come again."""
+
+    def test_until_it_expires(self) -> None:
+        """A token that was good is refused once it has expired, at the second at which a new verifier refuses it."""
+        expires = int(time.time()) + 300
+        now = [float(expires)]
+        verifier = TokenVerifier(KeySource.from_jwks(KEY_SET), clock=lambda: now[0])
+        text = token(claims(exp=expires))
+        assert verifier.verify(text).subject == "ann"
+
+        now[0] = expires + 29.9
+        assert verifier.verify(text).subject == "ann"
+        now[0] = expires + 30
+        with pytest.raises(Unauthenticated, match="expired"):
+            verifier.verify(text)
+
+    def test_until_its_key_is_withdrawn(self, stopwatch: Stopwatch) -> None:
+        """A token that was good is refused once its key is in the key set no more, and taken again with it."""
+        loader = Loader(KEY_SET)
+        verifier = TokenVerifier(KeySource(loader, stopwatch))
+        text = token()
+        assert verifier.verify(text).subject == "ann"
+
+        loader.answer = jwks()
+        stopwatch.seconds += 15 * 60 + 1
+        with pytest.raises(Unauthenticated, match="unknown key"):
+            verifier.verify(text)
+        loader.answer = KEY_SET
+        stopwatch.seconds += 60
+        assert verifier.verify(text).subject == "ann"
+
+    def test_with_another_signature(self, verifier: TokenVerifier) -> None:
+        """What was good of a token says nothing of one that only looks like it."""
+        text = token()
+        assert verifier.verify(text).subject == "ann"
+        head, payload, _ = text.split(".")
+
+        with pytest.raises(Unauthenticated, match="signature"):
+            verifier.verify(f"{head}.{payload}.{token(claims(sub='bob')).split('.')[2]}")
 
 
 class TestFromSettings:
