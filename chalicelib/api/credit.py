@@ -29,6 +29,7 @@ routes = Blueprint(__name__)
 
 IDEMPOTENCY_KEY_CHARACTERS_MAX: Final = 255
 
+_FILTERS: Final = ("pool", "kind", "from", "to")
 _KINDS: Final = tuple(kind.value for kind in EntryKind)
 _DATE: Final = re.compile(r"[0-9-]{10}")
 
@@ -73,9 +74,10 @@ def list_ledger(call: Call, account: str) -> Response:
     call.require_for_account("usage:read", account)
     settings = call.services.accounts.get(account)
     start, end = _span(call, settings.calendar)
-    limit, before = read_limit(call.query), read_cursor(call.query, "ledger#")
+    of_list = (account, *map(call.query.get, _FILTERS))
+    limit, before = read_limit(call.query), read_cursor(call.query, "ledger#", *of_list)
     entries = _filtered(call, call.services.records.ledger(account, start, end, before))
-    return ok(page_of(entries, limit, lambda entry: _show_entry(entry, settings.currency)))
+    return ok(page_of(entries, limit, lambda entry: _show_entry(entry, settings.currency), *of_list))
 
 
 def idempotency_key(call: Call) -> str:

@@ -37,16 +37,18 @@ def list_interactions(call: Call, account: str, resource: str) -> Response:
     call.require_for_account("usage:read", account)
     limit = read_limit(call.query)
     period = read_period(call.query["period"]) if "period" in call.query else None
-    period, before = _read_position(call, resource, period)
+    period, before = _read_position(call, account, resource, period)
     found = call.services.explaining.explain(account, resource, period, limit, before)
-    cursor = None if found.rest is None else _write_position(resource, found.period, found.rest)
+    cursor = None if found.rest is None else _write_position(account, resource, found.period, found.rest)
     return ok({"items": [_show(item, found.currency) for item in found.items], "cursor": cursor})
 
 
-def _read_position(call: Call, resource: str, period: Period | None) -> tuple[Period | None, Position | None]:
+def _read_position(
+    call: Call, account: str, resource: str, period: Period | None
+) -> tuple[Period | None, Position | None]:
     """Read the cursor: it goes on in the month in which the list began, whatever month the tab shows by now."""
     prefix = f"events#{resource}#"
-    text = read_cursor(call.query, prefix)
+    text = read_cursor(call.query, prefix, account)
     if text is None:
         return period, None
     month, _, place = text.removeprefix(prefix).partition("#")
@@ -56,8 +58,8 @@ def _read_position(call: Call, resource: str, period: Period | None) -> tuple[Pe
     return read_period(month), Position(*map(int, match.groups()))
 
 
-def _write_position(resource: str, period: Period, position: Position) -> str:
-    return write_cursor(f"events#{resource}#{period}#{'#'.join(map(str, position))}")
+def _write_position(account: str, resource: str, period: Period, position: Position) -> str:
+    return write_cursor(f"events#{resource}#{period}#{'#'.join(map(str, position))}", account)
 
 
 @exact

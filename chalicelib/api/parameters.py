@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import date
+from hashlib import blake2b
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import msgspec
 
 from chalicelib.api.problems import invalid
 from chalicelib.domain.instants import Instant, NotAnInstantError, parse_instant
@@ -26,6 +29,7 @@ LIMIT_MAX: Final = 200
 
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CURSOR_CHARACTERS_MAX: Final = 1000
+_MARK_BYTES: Final = 4
 
 T = TypeVar("T")
 
@@ -96,33 +100,43 @@ def read_limit(query: Mapping[str, str]) -> int:
     return int(text)
 
 
-def read_cursor(query: Mapping[str, str], prefix: str) -> str | None:
+def read_cursor(query: Mapping[str, str], prefix: str, *of_list: str | None) -> str | None:
     """
     Return the position behind which a list goes on, None for its start; positions begin with *prefix*.
 
+    *of_list* tells the list from others of its kind: the account and the filters.
+
     Raises:
-        RefusedError: `invalid_cursor` for what no list of this kind has handed out.
+        RefusedError: `invalid_cursor` for what this list has not handed out.
     """
     text = query.get("cursor")
     if text is None:
         return None
     try:
-        position = urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii")
+        mark, _, position = urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii").partition(":")
     except ValueError:
-        position = ""
-    if len(text) > _CURSOR_CHARACTERS_MAX or not position.startswith(prefix) or not position.isprintable():
+        mark = position = ""
+    is_of_list = position.startswith(prefix) and mark == _mark(of_list)
+    if len(text) > _CURSOR_CHARACTERS_MAX or not is_of_list or not position.isprintable():
         raise RefusedError("invalid_cursor", "the cursor is not one that this list handed out")
     return position
 
 
-def write_cursor(position: str) -> str:
+def write_cursor(position: str, *of_list: str | None) -> str:
     """Return the cursor that `read_cursor` reads as *position*."""
-    return urlsafe_b64encode(position.encode()).decode().rstrip("=")
+    return urlsafe_b64encode(f"{_mark(of_list)}:{position}".encode()).decode().rstrip("=")
 
 
-def page_of(entries: Iterable[tuple[str, T]], limit: int, render: Callable[[T], Mapping[str, Any]]) -> dict[str, Any]:
+def _mark(of_list: tuple[str | None, ...]) -> str:
+    """Return what guards against mistakes; it is no secret, and a token is what lets callers in."""
+    return blake2b(msgspec.json.encode(of_list), digest_size=_MARK_BYTES).hexdigest()
+
+
+def page_of(
+    entries: Iterable[tuple[str, T]], limit: int, render: Callable[[T], Mapping[str, Any]], *of_list: str | None
+) -> dict[str, Any]:
     """Return the first *limit* of *entries* (position and value) as a list with the cursor to the rest."""
     seen = list(islice(entries, limit + 1))
     shown = seen[:limit]
-    cursor = write_cursor(shown[-1][0]) if len(seen) > limit else None
+    cursor = write_cursor(shown[-1][0], *of_list) if len(seen) > limit else None
     return {"items": [render(value) for _, value in shown], "cursor": cursor}

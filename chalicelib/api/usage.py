@@ -63,8 +63,10 @@ def list_invoices(call: Call, account: str) -> Response:
     """List the invoices, newest first."""
     call.require_for_account("usage:read", account)
     call.services.accounts.get(account)
-    limit, before = read_limit(call.query), read_cursor(call.query, "invoice#")
-    return ok_unless_known(call, page_of(call.services.records.invoices(account, before), limit, _show_invoice))
+    limit, before = read_limit(call.query), read_cursor(call.query, "invoice#", account)
+    return ok_unless_known(
+        call, page_of(call.services.records.invoices(account, before), limit, _show_invoice, account)
+    )
 
 
 @routes.route("/v1/accounts/{account}/invoices/upcoming", methods=["GET"])

@@ -472,6 +472,21 @@ class TestReading:
         answer = client.ask("GET", f"/v1/accounts/{used}/{path}", query={"cursor": cursor})
         assert_problem(answer, 400, "invalid_cursor")
 
+    def test_a_cursor_of_another_list_is_refused(self, client: Client, used: str) -> None:
+        """A cursor goes on in the list that handed it out: of the same account, with the same filters."""
+        account = f"{used}-other"
+        client.put_account(account, SETTINGS)
+        for key in ("first", "second"):
+            client.grant(account, "1", key)
+        query = {"limit": "1", "kind": "grant", "from": "2021-01-01"}
+        query["cursor"] = client.get(f"/v1/accounts/{account}/ledger", **query)["cursor"]
+        assert len(client.ledger(account, **{**query, "limit": "5"})) == 1
+
+        assert_problem(client.ask("GET", f"/v1/accounts/{used}/ledger", query=query), 400, "invalid_cursor")
+        for name, value in (("kind", "void"), ("from", "2021-01-02"), ("to", "2021-02-01"), ("pool", "call")):
+            answer = client.ask("GET", f"/v1/accounts/{account}/ledger", query={**query, name: value})
+            assert_problem(answer, 400, "invalid_cursor")
+
     @pytest.mark.parametrize("path", ["ledger", "invoices"])
     @pytest.mark.parametrize("limit", ["", "0", "201", "-1", "1.5", "ten", "9" * 30])
     def test_a_limit_out_of_range_is_refused(self, client: Client, used: str, path: str, limit: str) -> None:
