@@ -2,7 +2,7 @@ import { h } from "./dom.js";
 import { Purchase } from "./purchase.js";
 import { AutoRecharge } from "./recharge.js";
 import { Sheet } from "./sheet.js";
-import { failedBlock, notice } from "./states.js";
+import { notice } from "./states.js";
 
 /**
  * "Manage credits": a dialog to buy credit and to set auto recharge, or with the reason why neither can be.
@@ -10,11 +10,12 @@ import { failedBlock, notice } from "./states.js";
  */
 export class ManageCredits {
   #context;
-  #sheet = new Sheet();
+  #sheet;
   #purchase = null;
 
   constructor(context) {
     this.#context = context;
+    this.#sheet = new Sheet(context.ui);
   }
 
   close() {
@@ -22,28 +23,25 @@ export class ManageCredits {
     this.#purchase?.close();
   }
 
-  async open(pool) {
-    const { api, ui } = this.#context;
-    const { text } = ui;
-    this.#sheet.show(text("credits.manage"), ui, h("p", { class: "quiet" }, text("state.loading")));
-    if (!pool.manage_credits.one_time_purchase) {
-      this.#refuse("credits.byInvoice");
-      return;
-    }
+  open(pool) {
+    const read = () => (pool.manage_credits.one_time_purchase ? this.#forms() : this.#refusal("credits.byInvoice"));
+    return this.#sheet.load(this.#context.ui.text("credits.manage"), "problem.credits", read);
+  }
+
+  async #forms() {
     try {
-      const recharge = new AutoRecharge(await api.autoRecharge(), this.#context);
+      const recharge = new AutoRecharge(await this.#context.api.autoRecharge(), this.#context);
       this.#purchase ??= new Purchase(this.#context);
-      this.#sheet.fill(h("div", { class: "forms" }, this.#purchase.element, recharge.element));
+      return [h("div.forms", this.#purchase.element, recharge.element)];
     } catch (problem) {
       if (problem.code === "insufficient_scope") {
-        this.#refuse("credits.noScope");
-      } else {
-        this.#sheet.fill(failedBlock("problem.credits", problem, text, () => this.open(pool)));
+        return this.#refusal("credits.noScope");
       }
+      throw problem;
     }
   }
 
-  #refuse(key) {
-    this.#sheet.fill(notice("info", this.#context.ui.text(key)));
+  #refusal(key) {
+    return [notice("info", this.#context.ui.text(key))];
   }
 }

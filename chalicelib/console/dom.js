@@ -14,49 +14,49 @@ const ICONS = {
 };
 
 /**
- * Build an element. `properties` are attributes, save `on` (listeners by event) and `data` (data attributes).
- * Null and false leave an attribute or a child out. Children are nodes or text, never markup.
+ * Build an element: `h("p.note", { title }, "text", node)`. Properties are attributes, save `on` (listeners by event)
+ * and `data` (data attributes). Null and false leave an attribute or a child out; text is never markup.
  */
-export function h(tag, properties = {}, ...children) {
-  const element = document.createElement(tag);
-  const { on = {}, data = {}, ...attributes } = properties;
-  for (const [name, value] of Object.entries(attributes)) {
-    if (!absent(value)) {
-      element.setAttribute(name, value === true ? "" : value);
-    }
+export function h(selector, ...content) {
+  return build((tag) => document.createElement(tag), selector, content);
+}
+
+/** The same for what is drawn. */
+export function svg(selector, ...content) {
+  return build((tag) => document.createElementNS(SVG, tag), selector, content);
+}
+
+function build(create, selector, content) {
+  const [tag, ...classes] = selector.split(".");
+  const element = create(tag);
+  const { on = {}, data = {}, ...attributes } = content[0]?.constructor === Object ? content.shift() : {};
+  element.classList.add(...classes);
+  for (const [name, value] of Object.entries(attributes).filter(([, each]) => isPresent(each))) {
+    element.setAttribute(name, value === true ? "" : value);
   }
   for (const [event, listener] of Object.entries(on)) {
     element.addEventListener(event, listener);
   }
-  for (const [name, value] of Object.entries(data)) {
-    if (!absent(value)) {
-      element.dataset[name] = value;
-    }
+  for (const [name, value] of Object.entries(data).filter(([, each]) => isPresent(each))) {
+    element.dataset[name] = value;
   }
-  element.append(...children.flat().filter((child) => !absent(child)));
+  element.append(...content.flat().filter(isPresent));
   return element;
 }
 
-/** A button that does `run`. `kind` is a class beside its own, `focus` its name for `refill`. */
-export function button({ run, kind = "", focus = null, ...attributes }, ...children) {
-  const own = { type: "button", class: `button ${kind}`, data: { focus }, on: { click: run } };
-  return h("button", { ...own, ...attributes }, ...children);
+function isPresent(value) {
+  return value !== null && value !== undefined && value !== false;
 }
 
-function absent(value) {
-  return value === null || value === undefined || value === false;
+/** A button that does `run`; `focus` is its name for `refill`. */
+export function button({ run, kind = "plain", focus = null, ...attributes }, ...children) {
+  const own = { type: "button", data: { focus }, on: { click: run } };
+  return h(`button.button.button-${kind}`, { ...own, ...attributes }, ...children);
 }
 
-/** A decorative line icon, hidden from assistive technology. */
+/** A decorative line icon. */
 export function icon(name) {
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("class", "icon");
-  svg.setAttribute("viewBox", "0 0 24 24");
-  svg.setAttribute("aria-hidden", "true");
-  const path = document.createElementNS(SVG, "path");
-  path.setAttribute("d", ICONS[name]);
-  svg.append(path);
-  return svg;
+  return svg("svg.icon", { viewBox: "0 0 24 24", "aria-hidden": "true" }, svg("path", { d: ICONS[name] }));
 }
 
 /**

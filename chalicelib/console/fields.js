@@ -4,7 +4,7 @@ import { explain } from "./states.js";
 /** A form titled by the text `{name}.title`; the browser itself never sends it. */
 export function form(name, { text }, { submit, input = null }, ...children) {
   const id = `${name}-title`;
-  const element = h("form", { class: "form", novalidate: true, "aria-labelledby": id },
+  const element = h("form.form", { novalidate: true, "aria-labelledby": id },
     h("h3", { id }, text(`${name}.title`)), ...children);
   element.addEventListener("input", input);
   element.addEventListener("submit", (event) => {
@@ -26,7 +26,7 @@ export class AmountField {
     const id = `field-${name}`;
     this.#ui = ui;
     this.#refusals = { invalid_amount: text("field.invalid", { example: format.typed("100") }), ...refusals };
-    this.#error = h("span", { class: "note negative", id: `${id}-error` });
+    this.#error = h("span.note.negative", { id: `${id}-error` });
     this.#input = h("input", {
       id,
       inputmode: "decimal",
@@ -34,9 +34,9 @@ export class AmountField {
       "aria-describedby": `${id}-error ${id}-hint`,
       on: { input: () => this.#tell("") },
     });
-    this.element = h("div", { class: "field" },
+    this.element = h("div.field",
       h("label", { for: id }, text(label, { currency: format.currency })), this.#input, this.#error,
-      h("span", { class: "note", id: `${id}-hint` }, hint));
+      h("span.note", { id: `${id}-hint` }, hint));
   }
 
   /** A plain decimal, "" where nothing is typed, null where what is typed is no amount. */

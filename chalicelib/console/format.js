@@ -1,7 +1,8 @@
 import { divide, isZero, roundsToZero } from "./decimal.js";
 
-const EXACT_DIGITS = 20;
+const EXACT = { maximumFractionDigits: 20 };
 const QUANTITY_DIGITS = 2;
+const DAY = { year: "numeric", month: "short", day: "numeric" };
 const TIME = { hour: "numeric", minute: "2-digit", second: "2-digit" };
 
 /**
@@ -19,7 +20,7 @@ export class Formatter {
 
   /** The same reader and zone, another currency: an old invoice keeps its own. */
   inCurrency(currency) {
-    return new Formatter({ locale: this.locale, text: this.text, currency, timeZone: this.timeZone });
+    return new Formatter({ ...this, currency });
   }
 
   /** Money at the currency's minor digits; an amount too small for them is shown whole. */
@@ -29,7 +30,7 @@ export class Formatter {
   }
 
   exactMoney(value) {
-    return this.#currency({ maximumFractionDigits: EXACT_DIGITS }).format(unsigned(value));
+    return this.#currency(EXACT).format(unsigned(value));
   }
 
   /** A quantity in the product's display unit: "1,187.23 min". */
@@ -44,18 +45,17 @@ export class Formatter {
   }
 
   /** The quantity as it was metered, not rounded. */
-  exactQuantity(value, product) {
-    return this.#measure(value, product.unit, "long", { maximumFractionDigits: EXACT_DIGITS });
+  exactQuantity(value, { unit }) {
+    return this.#measure(value, unit, "long", EXACT);
   }
 
   plainNumber(value) {
-    return this.#number(value, { maximumFractionDigits: EXACT_DIGITS });
+    return this.#number(value, EXACT);
   }
 
   /** A plain decimal as a person would type it: "1000.50" or "1000,50". */
   typed(value) {
-    const digits = { minimumFractionDigits: this.minorDigits, maximumFractionDigits: EXACT_DIGITS };
-    return this.#number(value, { useGrouping: false, ...digits });
+    return this.#number(value, { useGrouping: false, minimumFractionDigits: this.minorDigits, ...EXACT });
   }
 
   /** Read a typed amount as a plain decimal: in the locale's way, or plainly where that is clear; else null. */
@@ -72,39 +72,39 @@ export class Formatter {
 
   /** "2026-11" as "November 2026". */
   month(period) {
-    return this.#dateTime({ month: "long", year: "numeric", timeZone: "UTC" }, `${period}-01`);
+    return this.#date(`${period}-01`, { month: "long", year: "numeric" }, "UTC");
   }
 
   /** "2026-11-14" as "Nov 14, 2026". */
   day(date) {
-    return this.#dateTime({ dateStyle: "medium", timeZone: "UTC" }, date);
+    return this.#date(date, DAY, "UTC");
   }
 
   dayOfYear(date) {
-    return this.#dateTime({ month: "short", day: "numeric", timeZone: "UTC" }, date);
+    return this.#date(date, { month: "short", day: "numeric" }, "UTC");
   }
 
-  /** An instant's day in the account's time zone. */
   dayOf(instant) {
-    return this.#dateTime({ dateStyle: "medium", timeZone: this.timeZone }, instant);
+    return this.#date(instant, DAY);
   }
 
   instant(instant) {
-    const day = { year: "numeric", month: "short", day: "numeric" };
-    return this.#dateTime({ ...day, ...TIME, timeZoneName: "short", timeZone: this.timeZone }, instant);
+    return this.#date(instant, { ...DAY, ...TIME, timeZoneName: "short" });
   }
 
   time(instant) {
-    return this.#dateTime({ ...TIME, timeZone: this.timeZone }, instant);
+    return this.#date(instant, TIME);
   }
 
-  /** The calendar month of an instant in the account's time zone, as a period: "2026-11". */
+  /** An instant's day in the account's time zone, as the API writes it: "2026-11-22". */
+  dateOf(instant) {
+    const options = { year: "numeric", month: "2-digit", day: "2-digit", timeZone: this.timeZone };
+    const parts = new Intl.DateTimeFormat("en-u-ca-gregory-nu-latn", options).formatToParts(new Date(instant));
+    return ["year", "month", "day"].map((type) => parts.find((part) => part.type === type).value).join("-");
+  }
+
   periodOf(instant) {
-    const options = { year: "numeric", month: "2-digit", timeZone: this.timeZone };
-    const calendar = new Intl.DateTimeFormat("en-u-ca-gregory-nu-latn", options);
-    const parts = calendar.formatToParts(new Date(instant));
-    const part = (type) => parts.find((each) => each.type === type).value;
-    return `${part("year")}-${part("month")}`;
+    return this.dateOf(instant).slice(0, "2026-11".length);
   }
 
   #currency(options = {}) {
@@ -125,14 +125,13 @@ export class Formatter {
     return new Intl.NumberFormat(this.locale, { ...precision, ...options }).format(value);
   }
 
-  #dateTime(options, value) {
-    return new Intl.DateTimeFormat(this.locale, options).format(new Date(value));
+  #date(value, options, timeZone = this.timeZone) {
+    return new Intl.DateTimeFormat(this.locale, { ...options, timeZone }).format(new Date(value));
   }
 }
 
-function inDisplayUnit(value, product) {
-  const { unit, divisor } = product.display ?? { unit: product.unit, divisor: "1" };
-  return { shown: divide(value, divisor), unit };
+function inDisplayUnit(value, { unit, display }) {
+  return display ? { shown: divide(value, display.divisor), unit: display.unit } : { shown: value, unit };
 }
 
 function unsigned(value) {

@@ -5,7 +5,7 @@ import { takeSession } from "./session.js";
 import { Shell } from "./shell.js";
 
 const text = translator(navigator.languages);
-const shell = new Shell(document, text);
+const shell = new Shell(text);
 let page = null;
 
 function open(session) {
@@ -22,7 +22,7 @@ if (session) {
 }
 
 // A new token, pasted over the open page, changes only the fragment: the browser does not reload.
-window.addEventListener("hashchange", () => {
+addEventListener("hashchange", () => {
   const renewed = takeSession(window);
   if (renewed) {
     open(renewed);

@@ -16,39 +16,41 @@ export class UsagePage {
   #shell;
   #text;
   #locale;
+  /** What is made with the first answer: the account's `text` and `format`, and the parts of the page. */
   #ui = null;
-  #usage = null;
   #invoices = null;
-  #invoicesOf = null;
   #credits = null;
+  #usage = null;
+  #invoicesOf = null;
   /** The period picked by the reader; null follows the one that the service shows by itself. */
   #picked = null;
   #followed = null;
-  #title = "";
+  #title;
   /** Numbers the reads, so that the answer to an overtaken one is dropped. */
   #round = 0;
   #failures = 0;
   #stopped = false;
   #timer = null;
-  #visibility = () => this.#onVisibility();
+  #listening = new AbortController();
 
   constructor({ api, shell, text, locale }) {
     this.#api = api;
     this.#shell = shell;
     this.#text = text;
     this.#locale = locale;
+    this.#title = text("page.title");
   }
 
   start() {
+    const listening = { signal: this.#listening.signal };
     this.#api.onSignedOut = () => this.#signOut();
     this.#shell.openHead({
       onPeriod: (period) => this.#pick(period),
       onRefresh: () => this.#refresh({ asked: true }),
       onDownload: ({ currentTarget: button }) => this.#download(button, "/rate-card"),
     });
-    document.addEventListener("visibilitychange", this.#visibility);
-    addEventListener("online", this.#visibility);
-    this.#title = this.#text("page.title");
+    document.addEventListener("visibilitychange", () => this.#onVisibility(), listening);
+    addEventListener("online", () => this.#onVisibility(), listening);
     this.#retry();
   }
 
@@ -56,11 +58,9 @@ export class UsagePage {
     this.#stopped = true;
     this.#round += 1;
     clearTimeout(this.#timer);
-    document.removeEventListener("visibilitychange", this.#visibility);
-    removeEventListener("online", this.#visibility);
+    this.#listening.abort();
     this.#invoices?.close();
     this.#credits?.close();
-    this.#usage = this.#invoices = this.#credits = null;
   }
 
   async #refresh({ asked = false } = {}) {
@@ -85,11 +85,7 @@ export class UsagePage {
       wait = this.#fail(asProblem(error), { asked });
     }
     this.#shell.refreshButton.classList.remove("turning");
-    this.#schedule(wait);
-  }
-
-  #schedule(wait) {
-    if (!document.hidden && !this.#stopped) {
+    if (!document.hidden) {
       this.#timer = setTimeout(() => this.#refresh(), wait);
     }
   }
@@ -104,18 +100,19 @@ export class UsagePage {
 
   #show(usage, { asked }) {
     const opened = this.#shell.state !== "ready";
-    this.#ui ??= { text: this.#text, format: this.#formatter(usage.account) };
+    const changed = tabChanged(this.#usage, usage);
+    if (!this.#ui) {
+      this.#open(usage.account);
+    }
     if (this.#picked === null) {
       this.#followed = usage.period.id;
     }
     this.#shell.showIdentity(usage.account);
     this.#shell.showHead(usage, this.#ui.format);
-    const changed = tabChanged(this.#usage, usage);
     if (opened || changed) {
       this.#showTab(usage);
     }
     this.#usage = usage;
-    this.#shell.content.removeAttribute("aria-busy");
     this.#shell.state = "ready";
     this.#showNotices();
     this.#showPeriods();
@@ -125,17 +122,31 @@ export class UsagePage {
     this.#loadInvoices({ again: asked, changed });
   }
 
-  #formatter({ currency, timezone }) {
-    return new Formatter({ locale: this.#locale, text: this.#text, currency, timeZone: timezone });
+  #open({ currency, timezone: timeZone }) {
+    const api = this.#api;
+    const text = this.#text;
+    const ui = { text, format: new Formatter({ locale: this.#locale, text, currency, timeZone }) };
+    this.#ui = ui;
+    this.#credits = new ManageCredits({ api, ui, onChanged: () => this.#refresh({ asked: true }) });
+    this.#invoices = new Invoices({
+      api,
+      ui,
+      region: this.#shell.invoices,
+      onListed: () => this.#onInvoices(),
+      onShowPeriod: (period) => this.#pick(period),
+    });
   }
 
   #showTab(usage) {
+    const pool = usage.contact_center_services;
+    const period = usage.period.id;
     refill(this.#shell.body,
-      summaryCard(usage, this.#ui, { onDismiss: (id) => this.#dismiss(id), onManage: () => this.#manage() }),
+      summaryCard(usage, this.#ui, {
+        onDismiss: (id) => this.#dismiss(id),
+        onManage: () => this.#credits.open(pool),
+      }),
       productsCard(usage, this.#ui, {
-        onReport: ({ currentTarget: button }, kind) => {
-          this.#download(button, `/reports/${kind}`, { period: usage.period.id });
-        },
+        onReport: ({ currentTarget: button }, kind) => this.#download(button, `/reports/${kind}`, { period }),
       }));
   }
 
@@ -159,12 +170,13 @@ export class UsagePage {
 
   #showPeriods() {
     const { format } = this.#ui;
-    const shown = this.#usage.period.id;
-    const invoiced = new Set(this.#invoices?.items.map((invoice) => invoice.period));
-    const open = new Set([format.periodOf(this.#usage.as_of), this.#followed]);
-    (this.#usage.period.status === "invoiced" ? invoiced : open).add(shown);
-    const current = [...open].filter((period) => !invoiced.has(period));
-    this.#shell.showPeriods({ current: newestFirst(current), past: newestFirst(invoiced), shown }, format);
+    const { period, as_of: asOf } = this.#usage;
+    const invoiced = new Set(this.#invoices.items.map((invoice) => invoice.period));
+    const open = new Set([format.periodOf(asOf), this.#followed]);
+    (period.status === "invoiced" ? invoiced : open).add(period.id);
+    const newestFirst = (periods) => [...periods].sort().reverse();
+    const current = newestFirst(open).filter((each) => !invoiced.has(each));
+    this.#shell.showPeriods({ current, past: newestFirst(invoiced), shown: period.id }, format);
   }
 
   #pick(period) {
@@ -177,9 +189,9 @@ export class UsagePage {
   #fail(problem, { asked }) {
     this.#failures += 1;
     if (this.#shell.state === "ready") {
-      const asOf = this.#ui.format.instant(this.#usage.as_of);
+      const time = this.#ui.format.instant(this.#usage.as_of);
+      const message = this.#text("problem.stale", { time, reason: explain(problem, this.#text) });
       const retry = { label: this.#text("problem.retry"), run: () => this.#refresh({ asked: true }) };
-      const message = this.#text("problem.stale", { time: asOf, reason: explain(problem, this.#text) });
       this.#showNotices(notice("warning", message, retry));
       if (asked || this.#failures === 1) {
         this.#shell.announce(message);
@@ -198,11 +210,10 @@ export class UsagePage {
   }
 
   #showFailed(problem) {
-    this.#shell.content.removeAttribute("aria-busy");
     this.#shell.announce("");
     if (this.#shell.state !== "failed") {
       const block = failedBlock("problem.usage", problem, this.#text, () => this.#retry());
-      refill(this.#shell.body, h("section", { class: "card" }, block));
+      refill(this.#shell.body, h("section.card", block));
     }
     this.#shell.state = "failed";
   }
@@ -217,21 +228,12 @@ export class UsagePage {
   #loadInvoices({ again, changed }) {
     const { period, as_of: asOf } = this.#usage;
     const key = [this.#followed, period.id, period.status, this.#ui.format.periodOf(asOf)].join();
-    if (key === this.#invoicesOf && !again) {
-      if (changed) {
-        this.#invoices.refresh();
-      }
-      return;
+    if (key !== this.#invoicesOf || again) {
+      this.#invoicesOf = key;
+      this.#invoices.load();
+    } else if (changed) {
+      this.#invoices.refresh();
     }
-    this.#invoicesOf = key;
-    this.#invoices ??= new Invoices({
-      api: this.#api,
-      region: this.#shell.invoices,
-      ui: this.#ui,
-      onListed: () => this.#onInvoices(),
-      onShowPeriod: (shown) => this.#pick(shown),
-    });
-    this.#invoices.load();
   }
 
   #onInvoices() {
@@ -240,15 +242,6 @@ export class UsagePage {
       this.#picked = null;
     }
     this.#showPeriods();
-  }
-
-  #manage() {
-    this.#credits ??= new ManageCredits({
-      api: this.#api,
-      ui: this.#ui,
-      onChanged: () => this.#refresh({ asked: true }),
-    });
-    this.#credits.open(this.#usage.contact_center_services);
   }
 
   async #dismiss(id) {
@@ -271,19 +264,17 @@ export class UsagePage {
       }
     } catch (problem) {
       this.#tell("download.failed", problem);
-    } finally {
-      button.disabled = false;
     }
+    button.disabled = false;
   }
 
   /** Tell of an action that failed, over whatever the page shows. */
   #tell(key, problem) {
-    if (this.#stopped) {
-      return;
+    if (!this.#stopped) {
+      const message = this.#text(key, { reason: explain(problem, this.#text) });
+      this.#showNotices(notice("warning", message));
+      this.#shell.announce(message);
     }
-    const message = this.#text(key, { reason: explain(problem, this.#text) });
-    this.#showNotices(notice("warning", message));
-    this.#shell.announce(message);
   }
 }
 
@@ -302,15 +293,8 @@ function tabChanged(before, after) {
   return before === null || content(before) !== content(after);
 }
 
-function newestFirst(periods) {
-  return [...periods].sort().reverse();
-}
-
 function save({ name, blob, url }) {
-  const address = url ?? URL.createObjectURL(blob);
-  const link = document.createElement("a");
-  link.href = address;
-  link.download = name ?? "";
+  const link = h("a", { href: url ?? URL.createObjectURL(blob), download: name ?? "" });
   link.click();
-  setTimeout(() => URL.revokeObjectURL(address), 60_000);
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }

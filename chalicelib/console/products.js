@@ -1,86 +1,67 @@
 import { equal, isZero, perMille } from "./decimal.js";
 import { button, h, icon } from "./dom.js";
 import { balance, committedCredit, committedCreditPeriod, money } from "./figures.js";
+import { absent, cardRow, cardTable } from "./table.js";
 
 const COLUMNS = ["product", "quantity", "freeUnits", "amount", "balance", "commit", "commitPeriod"];
 const RUNNING_OUT_PER_MILLE = 200;
 
 /** The card with one row per product used in the period, and its reports: `onReport(event, kind)`. */
-export function productsCard(usage, ui, { onReport }) {
+export function productsCard({ products, period }, ui, { onReport }) {
   const report = (kind) => button({ focus: kind, run: (event) => onReport(event, kind) },
     icon("download"), ui.text(`report.${kind}`));
-  return h("section", { class: "card", "aria-labelledby": "products-title" },
-    h("div", { class: "card-head" },
+  const rows = products.map((product) => row(product, period, ui));
+  return h("section.card", { "aria-labelledby": "products-title" },
+    h("div.card-head",
       h("h2", { id: "products-title" }, ui.text("products.title")),
-      h("div", { class: "manage" }, ["cost", "transactions"].map(report))),
-    usage.products.length > 0 ? table(usage, ui) : empty(usage.period, ui));
+      h("div.manage", ["cost", "transactions"].map(report))),
+    rows.length > 0 ? cardTable(COLUMNS, rows, ui, "products-title") : empty(period, ui));
 }
 
 function empty(period, { text, format }) {
-  const month = format.month(period.id);
-  const past = period.status === "invoiced";
-  return h("div", { class: "blank", data: { state: "empty" } },
-    h("span", { class: "blank-icon" }, icon("chart")),
-    h("h3", {}, text("products.emptyTitle", { month })),
-    !past && h("p", {}, text("products.empty")));
-}
-
-// The roles repeat what the elements mean: narrow windows lay the table out as cards, and browsers drop a
-// table's semantics with its display type.
-function table(usage, ui) {
-  const heading = (column) => h("th", { role: "columnheader", scope: "col", class: `column-${column}` },
-    ui.text(`column.${column}`));
-  return h("table", { class: "products", role: "table", "aria-labelledby": "products-title" },
-    h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, COLUMNS.map(heading))),
-    h("tbody", { role: "rowgroup" }, usage.products.map((product) => row(product, usage.period, ui))));
+  return h("div.blank",
+    h("span.blank-icon", icon("chart")),
+    h("h3", text("products.emptyTitle", { month: format.month(period.id) })),
+    period.status !== "invoiced" && h("p", text("products.empty")));
 }
 
 function row(product, period, ui) {
-  const shownBalance = { key: `${product.resource}.balance`, settled: period.status === "invoiced" };
-  const cell = (column, field, ...content) => h("td",
-    { role: "cell", class: `column-${column}`, data: { field, label: ui.text(`column.${column}`) } },
-    h("div", { class: "cell" }, ...content));
   const credit = product.committed_credit;
-  return h("tr", { role: "row", data: { resource: product.resource } },
-    h("th", { role: "rowheader", scope: "row" }, name(product, ui)),
-    cell("quantity", "quantity", ...quantity(product, ui)),
-    cell("freeUnits", "free_units", ...freeUnits(product, ui)),
-    cell("amount", "amount", ...amount(product, ui)),
-    cell("balance", "balance", ...balance(product.balance, ui, shownBalance)),
-    cell("commit", "committed_credit", ...committedCredit(credit, ui)),
-    cell("commitPeriod", "committed_credit_period",
-      ...committedCreditPeriod(product.committed_credit_period, credit, ui)));
+  const shownBalance = { key: `${product.resource}.balance`, settled: period.status === "invoiced" };
+  return cardRow(COLUMNS, name(product, ui), [
+    quantity(product, ui),
+    freeUnits(product, ui),
+    amount(product, ui),
+    balance(product.balance, ui, shownBalance),
+    committedCredit(credit, ui),
+    committedCreditPeriod(product.committed_credit_period, credit, ui),
+  ], ui);
 }
 
 function name(product, { text }) {
-  const tag = product.included_in && h("span", { class: "tag" }, text("pool.contactCenterServices"));
-  return h("div", { class: "product" }, h("span", {}, product.name), tag);
+  return h("div.product", h("span", product.name),
+    product.included_in && h("span.tag", text("pool.contactCenterServices")));
 }
 
 function quantity(product, ui) {
   const { format, text } = ui;
-  const used = product.peak?.quantity ?? product.quantity;
+  const { billed_quantity: billed, peak } = product;
+  const used = peak?.quantity ?? product.quantity;
   const shown = format.quantity(used, product);
   const exact = format.exactQuantity(used, product);
-  const properties = { value: used, title: exact === shown ? null : exact };
-  const billed = text("quantity.billed", { quantity: format.quantity(product.billed_quantity, product) });
+  const title = exact === shown ? null : exact;
   return [
-    h("data", { ...properties, data: { key: `${product.resource}.quantity` } }, shown),
-    product.peak && peakDay(product.peak, ui),
-    !equal(product.billed_quantity, used) && h("span", { class: "note" }, billed),
+    h("data", { value: used, title, data: { key: `${product.resource}.quantity` } }, shown),
+    peak && h("time.note", { datetime: peak.on, title: format.day(peak.on) },
+      text("quantity.peak", { day: format.dayOfYear(peak.on) })),
+    !equal(billed, used) && h("span.note", text("quantity.billed", { quantity: format.quantity(billed, product) })),
   ];
-}
-
-function peakDay(peak, { format, text }) {
-  return h("time", { class: "note", datetime: peak.on, title: format.day(peak.on) },
-    text("quantity.peak", { day: format.dayOfYear(peak.on) }));
 }
 
 function freeUnits(product, { format, text }) {
   const units = product.free_units;
   if (!units) {
-    const none = text("freeUnits.none");
-    return [h("span", { class: "absent", role: "img", "aria-label": none, title: none }, "-")];
+    return [absent("-", text("freeUnits.none"))];
   }
   const included = format.quantity(units.included, product);
   const remaining = format.quantityAlone(units.remaining, product);
@@ -89,28 +70,28 @@ function freeUnits(product, { format, text }) {
     : text("freeUnits.left", { remaining, included });
   return [
     meter(units, text("freeUnits.of", { product: product.name }), left),
-    h("span", { class: "note", "aria-hidden": "true" }, left),
+    h("span.note", { "aria-hidden": "true" }, left),
   ];
 }
 
-function meter(units, label, valueText) {
+function meter(units, label, left) {
   const share = perMille(units.remaining, units.included);
-  const tone = share <= RUNNING_OUT_PER_MILLE ? "meter meter-low" : "meter";
-  const fill = h("span", { class: "meter-fill" });
+  const fill = h("span.meter-fill");
   fill.style.width = `${share / 10}%`;
-  return h("div", {
-    class: tone,
+  return h(share <= RUNNING_OUT_PER_MILLE ? "div.meter.meter-low" : "div.meter", {
     role: "meter",
     "aria-label": label,
     "aria-valuemin": "0",
     "aria-valuemax": units.included,
     "aria-valuenow": units.remaining,
-    "aria-valuetext": valueText,
+    "aria-valuetext": left,
   }, fill);
 }
 
 function amount(product, ui) {
-  const paid = !isZero(product.credits_applied) && h("span", { class: "note" },
-    ui.text("amount.fromCredit", { amount: ui.format.money(product.credits_applied) }));
-  return [money(product.amount, ui, { key: `${product.resource}.amount` }), paid];
+  const paid = product.credits_applied;
+  return [
+    money(product.amount, ui, { key: `${product.resource}.amount` }),
+    !isZero(paid) && h("span.note", ui.text("amount.fromCredit", { amount: ui.format.money(paid) })),
+  ];
 }

@@ -17,7 +17,7 @@ const REFUSALS = [400, 402, 409, 422];
 export class Purchase {
   #context;
   #field;
-  #button = h("button", { type: "submit", class: "button button-primary" });
+  #button = h("button.button.button-primary", { type: "submit" });
   #result = h("div", { role: "status" });
   /** `{key, amount}`, and `unknown` once an answer was lost. */
   #intent = null;

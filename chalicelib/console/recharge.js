@@ -9,7 +9,7 @@ export class AutoRecharge {
   #context;
   #fields;
   #switch = h("input", { type: "checkbox", role: "switch" });
-  #standing = h("div", { class: "quiet" });
+  #standing = h("div.quiet");
   #button;
   #result = h("div", { role: "status" });
   #running = false;
@@ -23,10 +23,10 @@ export class AutoRecharge {
     }, ui);
     this.#context = context;
     this.#fields = new Map(MEMBERS.map((name) => [name, field(name)]));
-    this.#button = h("button", { type: "submit", class: "button button-primary" }, text("auto.save"));
+    this.#button = h("button.button.button-primary", { type: "submit" }, text("auto.save"));
     this.element = form("auto", ui, { submit: () => this.#submit() },
       this.#standing,
-      h("label", { class: "switch" }, this.#switch, text("auto.title")),
+      h("label.switch", this.#switch, text("auto.title")),
       ...[...this.#fields.values()].map(({ element }) => element),
       this.#button, this.#result);
     this.#show(setting);
@@ -41,7 +41,7 @@ export class AutoRecharge {
     }
     refill(this.#standing,
       failures > 0 ? notice("warning", text(`auto.failures.${status}`, { failures })) : text(`auto.${status}`),
-      h("p", {}, text("auto.spent", { amount: format.money(setting.spent_this_month) })));
+      h("p", text("auto.spent", { amount: format.money(setting.spent_this_month) })));
   }
 
   async #submit() {

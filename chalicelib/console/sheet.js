@@ -1,23 +1,29 @@
 import { button, h, icon, refill } from "./dom.js";
+import { failedBlock } from "./states.js";
 
 /** A modal dialog over the page. It is in the document only while it is open. */
 export class Sheet {
+  #text;
   #dialog = null;
   #body = null;
 
-  /** Open it under `title`, or go on with it, and show `nodes`. */
-  show(title, { text }, ...nodes) {
-    if (!this.#dialog) {
-      this.#open(text);
-    }
-    this.#dialog.querySelector("h2").textContent = title;
-    this.fill(...nodes);
+  constructor({ text }) {
+    this.#text = text;
   }
 
-  /** Replace what it shows; nothing happens once it is closed. */
-  fill(...nodes) {
-    if (this.#dialog) {
-      refill(this.#body, ...nodes);
+  /** Open it under `title`, or go on with it, and show the nodes that `read` resolves to, or that it `failed`. */
+  async load(title, failed, read) {
+    if (!this.#dialog) {
+      this.#open();
+    }
+    const body = this.#body;
+    const show = (...nodes) => body === this.#body && refill(body, ...nodes);
+    this.#dialog.querySelector("h2").textContent = title;
+    show(h("p.quiet", { "aria-busy": "true" }, this.#text("state.loading")));
+    try {
+      show(...await read());
+    } catch (problem) {
+      show(failedBlock(failed, problem, this.#text, () => this.load(title, failed, read)));
     }
   }
 
@@ -25,26 +31,23 @@ export class Sheet {
     this.#dialog?.close();
   }
 
-  #open(text) {
+  #open() {
     const opener = document.activeElement?.dataset.focus;
-    this.#body = h("div", { class: "sheet-body" });
-    const dialog = h("dialog", { class: "sheet", "aria-labelledby": "sheet-title" },
-      h("div", { class: "sheet-frame" },
-        h("div", { class: "sheet-head" },
-          h("h2", { id: "sheet-title" }),
-          button({ kind: "button-icon", "aria-label": text("sheet.close"), run: () => dialog.close() },
-            icon("close"))),
-        this.#body));
+    const dialog = h("dialog.sheet", { "aria-labelledby": "sheet-title" });
+    const close = { kind: "icon", "aria-label": this.#text("sheet.close"), run: () => dialog.close() };
+    this.#dialog = dialog;
+    this.#body = h("div.sheet-body");
+    dialog.append(h("div.sheet-frame",
+      h("div.sheet-head", h("h2", { id: "sheet-title" }), button(close, icon("close"))), this.#body));
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
     dialog.addEventListener("close", () => this.#onClosed(dialog, opener));
     document.body.append(dialog);
-    this.#dialog = dialog;
     dialog.showModal();
   }
 
   /** The browser gives the focus back, save where the opener was replaced by a refresh meanwhile. */
   #onClosed(dialog, opener) {
-    this.#dialog = this.#dialog === dialog ? null : this.#dialog;
+    this.#dialog = this.#body = null;
     dialog.remove();
     if (opener && document.activeElement === document.body) {
       document.querySelector(`[data-focus="${CSS.escape(opener)}"]`)?.focus();

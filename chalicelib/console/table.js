@@ -1,0 +1,25 @@
+import { h } from "./dom.js";
+
+// The roles repeat what the elements mean: narrow windows lay these tables out as cards, and browsers drop a
+// table's semantics with its display type.
+
+/** A table whose rows become cards in a narrow window; each of `columns` is headed by the text `column.{name}`. */
+export function cardTable(columns, rows, { text }, label) {
+  const head = { role: "columnheader", scope: "col" };
+  const heading = (column) => h(`th.column-${column}`, head, text(`column.${column}`));
+  return h("table.cards", { role: "table", "aria-labelledby": label },
+    h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, columns.map(heading))),
+    h("tbody", { role: "rowgroup" }, rows));
+}
+
+/** A row of it: `head` for the first of the columns, a list of nodes for each of the others. */
+export function cardRow([, ...columns], head, cells, { text }) {
+  const cell = (column, index) => h(`td.column-${column}`, { role: "cell", data: { label: text(`column.${column}`) } },
+    h("div.cell", ...cells[index]));
+  return h("tr", { role: "row" }, h("th", { role: "rowheader", scope: "row" }, head), columns.map(cell));
+}
+
+/** What stands for nothing: `mark` to the eye, `meaning` to everybody. */
+export function absent(mark, meaning) {
+  return h("span.absent", { role: "img", "aria-label": meaning, title: meaning }, mark);
+}
