@@ -33,6 +33,15 @@ _LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _FLAGS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
+@dataclass(frozen=True)
+class OidcClient:
+    """What the page needs to sign its reader in at an OIDC issuer: whom it asks, as whom, and for which scopes."""
+
+    issuer: str
+    client_id: str
+    scope: str
+
+
 class SettingsError(ValueError):
     """An environment variable cannot be used; the message names it and says what it must be."""
 
@@ -49,6 +58,8 @@ class Settings:
     disk, *report_queue* the URL of the SQS queue of those to write, None for a thread; *retention_months* is how long
     usage is kept; *requests_per_second* are those of one client to one process; *console_origins* are the other origins
     whose pages may use the API.
+
+    usage is kept; *oidc* is where the page signs its reader in, None where tokens are handed to it.
     """
 
     store: str | None = None
@@ -59,6 +70,7 @@ class Settings:
     jwks_file: Path | None = None
     issuer: str | None = None
     audience: str | None = None
+    oidc: OidcClient | None = None
     payment_gateway: str = SANDBOX
     sandbox_latency_ms: int = 0
     stripe_api_key: str | None = field(default=None, repr=False)
@@ -100,6 +112,7 @@ class Settings:
             jwks_file=Path(jwks_file) if jwks_file else None,
             issuer=source.text("ISSUER"),
             audience=source.text("AUDIENCE"),
+            oidc=source.oidc_client(),
             payment_gateway=source.one_of("PAYMENT_GATEWAY", GATEWAYS, cls.payment_gateway),
             sandbox_latency_ms=source.whole_number("SANDBOX_LATENCY_MS", 0, SANDBOX_LATENCY_MS_MAX, 0),
             stripe_api_key=source.text("STRIPE_API_KEY"),
@@ -153,6 +166,15 @@ class _Variables:
     def origins(self, name: str) -> tuple[str, ...]:
         texts = (self.text(name) or "").split(",")
         return tuple(_origin(name, text.strip()) for text in texts if text.strip())
+
+    def oidc_client(self) -> OidcClient | None:
+        client_id = self.text("OIDC_CLIENT_ID")
+        if client_id is None:
+            return None
+        issuer = self.url("ISSUER", secure=True)
+        if issuer is None:
+            _refuse("ISSUER", "must be set where the page signs in")
+        return OidcClient(issuer, client_id, self.text("OIDC_SCOPE") or "openid")
 
     def flag(self, name: str, *, default: bool) -> bool:
         text = self.text(name)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from chalicelib.api.tokens import TokenVerifier
     from chalicelib.services.container import Services
+    from chalicelib.settings import OidcClient
 
 PREFLIGHT: Final = "OPTIONS"
 
@@ -45,6 +46,7 @@ class _Parts(NamedTuple):
     verifier: TokenVerifier
     limiter: RequestLimiter
     cross_origin: CrossOrigin
+    oidc: OidcClient | None
 
 
 class Application(Chalice):
@@ -64,9 +66,14 @@ class Application(Chalice):
         self._connected: _Parts | None = None
 
     def use(self, services: Services, verifier: TokenVerifier, settings: Settings = Settings()) -> None:  # noqa: B008 - frozen
-        """Answer from *services*, to whom *verifier* trusts, as many requests and to such origins as *settings* say."""
+        """
+        Answer from *services*, to whom *verifier* trusts, as many requests and to such origins as *settings* say.
+
+        They say as well where the page signs its reader in.
+        """
         limiter = RequestLimiter(settings.requests_per_second)
-        self._connected = _Parts(services, verifier, limiter, CrossOrigin(settings.console_origins))
+        cross_origin = CrossOrigin(settings.console_origins)
+        self._connected = _Parts(services, verifier, limiter, cross_origin, settings.oidc)
 
     @property
     def services(self) -> Services:
@@ -87,6 +94,11 @@ class Application(Chalice):
     def cross_origin(self) -> CrossOrigin:
         """Return the judge of other origins."""
         return self._parts.cross_origin
+
+    @property
+    def oidc(self) -> OidcClient | None:
+        """Return where the page signs its reader in; None where tokens are handed to it."""
+        return self._parts.oidc
 
     @property
     def _parts(self) -> _Parts:

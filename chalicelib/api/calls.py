@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from chalicelib.api.application import Application
     from chalicelib.api.rate_limit import Allowance
     from chalicelib.services.container import Services
+    from chalicelib.settings import OidcClient
 
 RETRY_AFTER_SECONDS: Final = 1
 ANY_CONTENT: Final = ["*/*"]
@@ -47,6 +48,11 @@ class Call:
     def services(self) -> Services:
         """Return the services that do the work."""
         return self._application.services
+
+    @property
+    def oidc(self) -> OidcClient | None:
+        """Return where the page signs its reader in; None where tokens are handed to it."""
+        return self._application.oidc
 
     @property
     def body(self) -> bytes:

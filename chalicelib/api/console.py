@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from functools import cache
+from html import escape
 from importlib.resources import files
-from typing import Final
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
+import msgspec
 from chalice.app import Blueprint, Response
 
 from chalicelib.api.calls import Call, answering, ok
 from chalicelib.services.errors import RefusedError
 from chalicelib.storage import keys
 from chalicelib.storage.items import StoreUnavailableError, Table
+
+
+if TYPE_CHECKING:
+    from chalicelib.settings import OidcClient
 
 
 routes = Blueprint(__name__)
@@ -22,18 +29,21 @@ _CONTENT_TYPES: Final = {
     "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml",
 }
-_HEADERS: Final = {
-    "Cache-Control": "no-cache",
-    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-}
+_HEADERS: Final = {"Cache-Control": "no-cache", "Referrer-Policy": "no-referrer"}
+_POLICY: Final = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_NO_OIDC: Final = '<meta name="oidc" content="null">'
 
 
 @routes.route("/", methods=["GET"])
 @answering(routes)
-def get_page(call: Call) -> Response:  # noqa: ARG001 - the page is the same for everybody
-    """Show the Usage page, and name all its modules at once, so that none waits for another to ask for it."""
-    page = _file("index.html")
+def get_page(call: Call) -> Response:
+    """
+    Show the Usage page, with where its reader signs in.
+
+    Its headers name all its modules at once, so that none waits for another to ask for it.
+    """
+    page = _file("index.html", call.oidc)
+    page.body = page.body.replace(_NO_OIDC, _NO_OIDC.replace("null", _show(call.oidc)))
     modules = sorted(name for name in _folder() if name.endswith(".js"))
     page.headers["Link"] = ", ".join(f"<console/{name}>; rel=modulepreload" for name in modules)
     return page
@@ -41,9 +51,9 @@ def get_page(call: Call) -> Response:  # noqa: ARG001 - the page is the same for
 
 @routes.route("/console/{name}", methods=["GET"])
 @answering(routes)
-def get_file(call: Call, name: str) -> Response:  # noqa: ARG001 - as above
+def get_file(call: Call, name: str) -> Response:
     """Serve a file of the page."""
-    return _file(name)
+    return _file(name, call.oidc)
 
 
 @routes.route("/health", methods=["GET"])
@@ -57,12 +67,30 @@ def get_health(call: Call) -> Response:
     return ok({"status": "ok", "store": "ok"})
 
 
-def _file(name: str) -> Response:
+def _show(oidc: OidcClient | None) -> str:
+    """Write it as JSON in an attribute."""
+    return escape(msgspec.json.encode(oidc).decode())
+
+
+def _file(name: str, oidc: OidcClient | None) -> Response:
     text = _read(name)
     if text is None:
         detail = f"there is no file {name!r}"
         raise RefusedError("not_found", detail)
-    return Response(body=text, headers={**_HEADERS, "Content-Type": _CONTENT_TYPES[name.rpartition(".")[2]]})
+    headers: dict[str, str | list[str]] = {
+        **_HEADERS,
+        "Content-Security-Policy": _policy(oidc),
+        "Content-Type": _CONTENT_TYPES[name.rpartition(".")[2]],
+    }
+    return Response(body=text, headers=headers)
+
+
+def _policy(oidc: OidcClient | None) -> str:
+    """Return what the page may load: from its own address alone, and where it signs in, the issuer's answers."""
+    if oidc is None:
+        return _POLICY
+    scheme, host, *_ = urlsplit(oidc.issuer)
+    return f"{_POLICY}; connect-src 'self' {scheme}://{host}"
 
 
 @cache

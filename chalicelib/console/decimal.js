@@ -4,78 +4,88 @@ const DECIMAL = /^(-?)(\d+)(?:\.(\d+))?$/;
 
 /** Read "-12.340" as `{coefficient: -12340n, scale: 3}`; RangeError for anything but a plain decimal. */
 export function parse(value) {
-  const match = DECIMAL.exec(value);
-  if (!match) {
-    throw new RangeError(`not a plain decimal: ${value}`);
-  }
-  const [, sign, whole, fraction = ""] = match;
-  const magnitude = BigInt(whole + fraction);
-  return { coefficient: sign ? -magnitude : magnitude, scale: fraction.length };
+	const match = DECIMAL.exec(value);
+	if (!match) {
+		throw new RangeError(`not a plain decimal: ${value}`);
+	}
+	const [, sign, whole, fraction = ""] = match;
+	const magnitude = BigInt(whole + fraction);
+	return { coefficient: sign ? -magnitude : magnitude, scale: fraction.length };
 }
 
 /** -1, 0 or 1. */
 export function signOf(value) {
-  const { coefficient } = parse(value);
-  return Number(coefficient > 0n) - Number(coefficient < 0n);
+	const { coefficient } = parse(value);
+	return Number(coefficient > 0n) - Number(coefficient < 0n);
 }
 
 export function isZero(value) {
-  return signOf(value) === 0;
+	return signOf(value) === 0;
 }
 
 export function isNegative(value) {
-  return signOf(value) < 0;
+	return signOf(value) < 0;
 }
 
 export function equal(left, right) {
-  const [a, b] = aligned(left, right);
-  return a === b;
+	const [a, b] = aligned(left, right);
+	return a === b;
+}
+
+export function add(left, right) {
+	const [a, b, scale] = aligned(left, right);
+	return plain(a + b, scale);
+}
+
+export function multiply(left, right) {
+	const [a, b] = [parse(left), parse(right)];
+	return plain(a.coefficient * b.coefficient, a.scale + b.scale);
 }
 
 /** `dividend / divisor` with `digits` decimals, rounded half away from zero, without trailing zeros. */
 export function divide(dividend, divisor, digits = 12) {
-  const [a, b] = aligned(dividend, divisor);
-  if (b === 0n) {
-    throw new RangeError("division by zero");
-  }
-  return plain(rounded(a * 10n ** BigInt(digits), b), digits);
+	const [a, b] = aligned(dividend, divisor);
+	if (b === 0n) {
+		throw new RangeError("division by zero");
+	}
+	return plain(rounded(a * 10n ** BigInt(digits), b), digits);
 }
 
 /** The share of `whole` that `part` is, in thousandths from 0 to 1000; 0 where there is no whole. */
 export function perMille(part, whole) {
-  const [a, b] = aligned(part, whole);
-  if (a <= 0n || b <= 0n) {
-    return 0;
-  }
-  return a >= b ? 1000 : Number((a * 1000n) / b);
+	const [a, b] = aligned(part, whole);
+	if (a <= 0n || b <= 0n) {
+		return 0;
+	}
+	return a >= b ? 1000 : Number((a * 1000n) / b);
 }
 
 /** Whether nothing but zero is left of `value` at `digits` decimals. */
 export function roundsToZero(value, digits) {
-  const { coefficient, scale } = parse(value);
-  return scale > digits && rounded(coefficient, 10n ** BigInt(scale - digits)) === 0n;
+	const { coefficient, scale } = parse(value);
+	return scale > digits && rounded(coefficient, 10n ** BigInt(scale - digits)) === 0n;
 }
 
 function aligned(left, right) {
-  const [a, b] = [parse(left), parse(right)];
-  const scale = Math.max(a.scale, b.scale);
-  return [a, b].map(({ coefficient, scale: own }) => coefficient * 10n ** BigInt(scale - own));
+	const [a, b] = [parse(left), parse(right)];
+	const scale = Math.max(a.scale, b.scale);
+	return [...[a, b].map(({ coefficient, scale: own }) => coefficient * 10n ** BigInt(scale - own)), scale];
 }
 
 function rounded(numerator, denominator) {
-  const negative = numerator < 0n !== denominator < 0n;
-  const [n, d] = [magnitude(numerator), magnitude(denominator)];
-  const quotient = (2n * n + d) / (2n * d);
-  return negative ? -quotient : quotient;
+	const negative = numerator < 0n !== denominator < 0n;
+	const [n, d] = [magnitude(numerator), magnitude(denominator)];
+	const quotient = (2n * n + d) / (2n * d);
+	return negative ? -quotient : quotient;
 }
 
 function magnitude(integer) {
-  return integer < 0n ? -integer : integer;
+	return integer < 0n ? -integer : integer;
 }
 
 function plain(coefficient, scale) {
-  const digits = magnitude(coefficient).toString().padStart(scale + 1, "0");
-  const point = digits.length - scale;
-  const fraction = digits.slice(point).replace(/0+$/, "");
-  return (coefficient < 0n ? "-" : "") + digits.slice(0, point) + (fraction && `.${fraction}`);
+	const digits = magnitude(coefficient).toString().padStart(scale + 1, "0");
+	const point = digits.length - scale;
+	const fraction = digits.slice(point).replace(/0+$/, "");
+	return (coefficient < 0n ? "-" : "") + digits.slice(0, point) + (fraction && `.${fraction}`);
 }

@@ -1,159 +1,133 @@
 import { button, h, icon, refill } from "./dom.js";
-import { money } from "./figures.js";
-import { Sheet } from "./sheet.js";
+import { fact, money } from "./figures.js";
+import { sheet } from "./sheet.js";
 import { failedBlock } from "./states.js";
+import { figureTable, wideTable } from "./table.js";
 
-const LINE_COLUMNS = ["product", "quantity", "freeUnitsUsed", "amount", "creditsApplied"];
+const LINE_COLUMNS = [
+	"column.product", "column.quantity", "column.freeUnitsUsed", "column.amount", "column.creditsApplied", "status.invoiced",
+];
 
 /** Invoices: the upcoming one, the past ones page by page, and one invoice's lines in a dialog. */
-export class Invoices {
-  #context;
-  #ui;
-  #sheet;
-  #upcoming = null;
-  #cursor = null;
-  #round = 0;
-  items = [];
+export function invoiceList({ api, region, ui, onListed }) {
+	const { text, format } = ui;
+	const dialog = sheet(text);
+	let items = [];
+	let upcoming = null;
+	let cursor = null;
+	let round = 0;
 
-  /** `context` has `api`, `region`, `ui`, `onListed()` and `onShowPeriod(period)`. */
-  constructor(context) {
-    this.#context = context;
-    this.#ui = context.ui;
-    this.#sheet = new Sheet(context.ui);
-  }
+	/** Read the invoices from the newest on, or those `behind` a cursor. */
+	async function load(behind = null) {
+		const own = ++round;
+		try {
+			const [page, next] = await Promise.all([api.invoices(behind), readUpcoming()]);
+			if (own === round) {
+				items = behind ? [...items, ...page.items] : page.items;
+				cursor = page.cursor;
+				upcoming = next;
+				show(list());
+				onListed();
+			}
+		} catch (problem) {
+			if (own === round) {
+				show(failedBlock(text("invoices.title"), problem, text, () => load(behind)));
+			}
+		}
+	}
 
-  /** Read the invoices from the newest on, or those behind `cursor`. */
-  async load(cursor = null) {
-    const round = ++this.#round;
-    try {
-      const [page, upcoming] = await Promise.all([this.#context.api.invoices(cursor), this.#readUpcoming()]);
-      if (round === this.#round) {
-        this.items = cursor ? [...this.items, ...page.items] : page.items;
-        this.#cursor = page.cursor;
-        this.#upcoming = upcoming;
-        this.#show(this.#list());
-        this.#context.onListed();
-      }
-    } catch (problem) {
-      if (round === this.#round) {
-        this.#show(failedBlock("problem.invoices", problem, this.#ui.text, () => this.load(cursor)));
-      }
-    }
-  }
+	/** Read the upcoming invoice anew, which moves with the usage. */
+	async function refresh() {
+		const own = round;
+		const read = await readUpcoming();
+		if (own === round && read) {
+			upcoming = read;
+			show(list());
+		}
+	}
 
-  /** Read the upcoming invoice anew, which moves with the usage. */
-  async refresh() {
-    const round = this.#round;
-    const upcoming = await this.#readUpcoming();
-    if (round === this.#round && upcoming) {
-      this.#upcoming = upcoming;
-      this.#show(this.#list());
-    }
-  }
+	function close() {
+		round += 1;
+		dialog.close();
+	}
 
-  close() {
-    this.#round += 1;
-    this.#sheet.close();
-    this.#context.region.replaceChildren();
-  }
+	function readUpcoming() {
+		return api.invoice("upcoming").catch(() => null);
+	}
 
-  #readUpcoming() {
-    return this.#context.api.invoice("upcoming").catch(() => null);
-  }
+	function show(content) {
+		refill(region, h("section.card", { "aria-labelledby": "invoices-title" },
+			h("h2.card-head", { id: "invoices-title" }, text("invoices.title")), content));
+	}
 
-  #show(content) {
-    refill(this.#context.region, h("section.card", { "aria-labelledby": "invoices-title" },
-      h("h2.card-head", { id: "invoices-title" }, this.#ui.text("invoices.title")), content));
-  }
+	function list() {
+		const headings = ["head.period", "invoice.issued", "invoice.total"].map((key) => text(key));
+		return h("div",
+			figureTable({ "aria-labelledby": "invoices-title" }, headings, [upcoming, ...items].filter(Boolean).map(row)),
+			cursor && button({ focus: "older", run: () => load(cursor) }, text("invoices.older")));
+	}
 
-  #list() {
-    const { text } = this.#ui;
-    return h("div",
-      h("table.invoices", { "aria-labelledby": "invoices-title" },
-        h("thead", h("tr",
-          h("th", { scope: "col" }, text("head.period")),
-          h("th.wide-only", { scope: "col" }, text("invoice.issued")),
-          h("th.number", { scope: "col" }, text("invoice.total")))),
-        h("tbody", [this.#upcoming, ...this.items].filter(Boolean).map((invoice) => this.#row(invoice)))),
-      this.#cursor && button({ focus: "older", run: () => this.load(this.#cursor) }, text("invoices.older")));
-  }
+	function row(invoice) {
+		const { period, issued_at: issuedAt } = invoice;
+		const id = invoice.status === "upcoming" ? "upcoming" : period;
+		const link = { kind: "link", "aria-haspopup": "dialog", focus: `invoice-${id}`, run: () => open(id, period) };
+		return [
+			[button(link, format.month(period), icon("chevron")),
+				id === "upcoming" && h("span.tag", text("invoice.upcoming"))],
+			h("time", { datetime: issuedAt }, format.dayOf(issuedAt)),
+			money(invoice.total, uiFor(invoice)),
+		];
+	}
 
-  #row(invoice) {
-    const ui = uiFor(invoice, this.#ui);
-    const { period, issued_at: issuedAt } = invoice;
-    const upcoming = invoice.status === "upcoming";
-    const id = upcoming ? "upcoming" : period;
-    const link = { kind: "link", "aria-haspopup": "dialog", focus: `invoice-${id}`, run: () => this.#open(id, period) };
-    return h("tr",
-      h("th", { scope: "row" },
-        button(link, ui.format.month(period), icon("chevron")), upcoming && h("span.tag", ui.text("invoice.upcoming"))),
-      h("td.wide-only", h("time", { datetime: issuedAt }, ui.format.dayOf(issuedAt))),
-      h("td.number", money(invoice.total, ui)));
-  }
+	function open(id, period) {
+		dialog.load(text("invoice.title", { month: format.month(period) }), async () => {
+			const [invoice, products] = await Promise.all([api.invoice(id), productsOf(period)]);
+			return detail(invoice, products);
+		});
+	}
 
-  #open(id, period) {
-    const title = this.#ui.text("invoice.title", { month: this.#ui.format.month(period) });
-    this.#sheet.load(title, "problem.invoices", async () => {
-      const [invoice, products] = await Promise.all([this.#context.api.invoice(id), this.#productsOf(period)]);
-      return this.#detail(invoice, products);
-    });
-  }
+	/** The period's products by resource, for their units: an invoice's lines tell quantities alone. */
+	async function productsOf(period) {
+		const { products } = await api.usage(period).catch(() => ({ products: [] }));
+		return new Map(products.map((product) => [product.resource, product]));
+	}
 
-  /** The period's products by resource, for their units: an invoice's lines tell quantities alone. */
-  async #productsOf(period) {
-    const { products } = await this.#context.api.usage(period).catch(() => ({ products: [] }));
-    return new Map(products.map((product) => [product.resource, product]));
-  }
+	function detail(invoice, products) {
+		const month = format.month(invoice.period);
+		const issued = h("time", { datetime: invoice.issued_at }, format.instant(invoice.issued_at));
+		return [
+			h("dl.facts",
+				fact(text("invoice.total"), money(invoice.total, uiFor(invoice))),
+				fact(text(invoice.status === "upcoming" ? "invoice.due" : "invoice.issued"), issued),
+				fact(text("invoice.number"), h("span.code", invoice.id))),
+			invoice.lines.length > 0
+				? lines(invoice, products, uiFor(invoice))
+				: h("p.quiet", text("products.emptyTitle", { month })),
+		];
+	}
 
-  #detail(invoice, products) {
-    const ui = uiFor(invoice, this.#ui);
-    const { text, format } = ui;
-    const month = format.month(invoice.period);
-    const issued = h("time", { datetime: invoice.issued_at }, format.instant(invoice.issued_at));
-    const showUsage = () => {
-      this.#sheet.close();
-      this.#context.onShowPeriod(invoice.period);
-    };
-    return [
-      h("dl.facts",
-        fact(text("invoice.total"), money(invoice.total, ui)),
-        fact(text(invoice.status === "upcoming" ? "invoice.due" : "invoice.issued"), issued),
-        fact(text("invoice.number"), h("span.code", invoice.id))),
-      invoice.lines.length > 0 ? lines(invoice, products, ui) : h("p.quiet", text("products.emptyTitle", { month })),
-      button({ run: showUsage }, text("invoice.showUsage", { month })),
-    ];
-  }
+	function uiFor({ currency }) {
+		return { text, format: format.inCurrency(currency) };
+	}
+
+	return { load, refresh, close, items: () => items };
 }
 
-function fact(label, value) {
-  return h("div.fact", h("dt", label), h("dd", value));
-}
-
-function lines(invoice, products, ui) {
-  const { text } = ui;
-  const heading = (key) => h(key === "column.product" ? "th" : "th.number", { scope: "col" }, text(key));
-  const label = { "aria-labelledby": "sheet-title" };
-  return h("div.scroller", { tabindex: "0", role: "region", ...label }, h("table.lines", label,
-    h("thead", h("tr", [...LINE_COLUMNS.map((column) => `column.${column}`), "status.invoiced"].map(heading))),
-    h("tbody", invoice.lines.map((line) => lineRow(line, products.get(line.resource), ui))),
-    h("tfoot", h("tr",
-      h("th", { scope: "row", colspan: LINE_COLUMNS.length }, text("invoice.total")),
-      h("td.number", money(invoice.total, ui))))));
+function lines({ lines: each, total }, products, ui) {
+	const { text } = ui;
+	return wideTable({ "aria-labelledby": "sheet-title" }, LINE_COLUMNS.map((key) => text(key)),
+		each.map((line) => lineRow(line, products.get(line.resource), ui)),
+		[text("invoice.total"), "", "", "", "", money(total, ui)]);
 }
 
 function lineRow(line, product, ui) {
-  const { format } = ui;
-  const measured = (value) => h("data", { value },
-    product ? format.quantity(value, product) : format.plainNumber(value));
-  return h("tr",
-    h("th", { scope: "row" }, line.name),
-    h("td.number", measured(line.quantity)),
-    h("td.number", measured(line.free_units_used)),
-    h("td.number", money(line.amount, ui)),
-    h("td.number", money(line.credits_applied, ui)),
-    h("td.number.strong", money(line.total, ui)));
-}
-
-function uiFor(invoice, ui) {
-  return { ...ui, format: ui.format.inCurrency(invoice.currency) };
+	const { format } = ui;
+	const measured = (value) => h("data", { value },
+		product ? format.quantity(value, product) : format.plainNumber(value));
+	return [
+		line.name,
+		measured(line.quantity),
+		measured(line.free_units_used),
+		...[line.amount, line.credits_applied, line.total].map((amount) => money(amount, ui)),
+	];
 }

@@ -13,14 +13,9 @@ Ir para a utilização
 Ir al consumo
 
 state.loading
-Loading usage…
-A carregar a utilização…
-Cargando el consumo…
-
-state.updated
-Usage of {month} is up to date.
-A utilização de {month} está atualizada.
-El consumo de {month} está actualizado.
+Loading…
+A carregar…
+Cargando…
 
 status.open
 Open
@@ -67,16 +62,6 @@ Download usage pricing
 Transferir preços de utilização
 Descargar precios de consumo
 
-download.done
-The file was downloaded.
-O ficheiro foi transferido.
-Se ha descargado el archivo.
-
-download.failed
-The file could not be downloaded. {reason}
-Não foi possível transferir o ficheiro. {reason}
-No se ha podido descargar el archivo. {reason}
-
 report.cost
 Cost report
 Relatório de custos
@@ -98,24 +83,14 @@ last usage
 último consumo
 
 closing.notice
-The invoice of {month} is still being issued. Late usage can still change these numbers.
-A fatura de {month} ainda está a ser emitida. Utilização tardia ainda pode alterar estes valores.
-La factura de {month} todavía se está emitiendo. El consumo tardío aún puede cambiar estas cifras.
-
-closing.show
-Show {month}
-Mostrar {month}
-Ver {month}
+The invoice of {month} is still being issued. Late usage can change it.
+A fatura de {month} ainda está a ser emitida. Utilização tardia pode alterá-la.
+La factura de {month} aún se está emitiendo. El consumo tardío puede cambiarla.
 
 pool.contactCenterServices
 Contact center services
 Serviços de contact center
 Servicios de contact center
-
-pool.explained
-Credit shared by the products included in it
-Crédito partilhado pelos produtos nele incluídos
-Crédito compartido por los productos incluidos en él
 
 pool.balance
 Current balance
@@ -127,7 +102,7 @@ Balance at issue
 Saldo na emissão
 Saldo en la emisión
 
-pool.toBeInvoiced
+column.toBeInvoiced
 To be invoiced
 A faturar
 Por facturar
@@ -173,14 +148,14 @@ Gerir créditos
 Gestionar créditos
 
 credits.byInvoice
-This account pays by invoice. Credit is sold to accounts that pay by card.
-Esta conta paga por fatura. O crédito vende-se a contas que pagam com cartão.
-Esta cuenta paga por factura. El crédito se vende a cuentas que pagan con tarjeta.
+This account pays by invoice. Credit is bought by card.
+Esta conta paga por fatura. O crédito compra-se com cartão.
+Esta cuenta paga por factura. El crédito se compra con tarjeta.
 
 credits.noScope
 Your access lacks the permission to buy credit (credits:write).
-O seu acesso não inclui a permissão de comprar crédito (credits:write).
-Su acceso no incluye el permiso de comprar crédito (credits:write).
+O seu acesso não permite comprar crédito (credits:write).
+Su acceso no permite comprar crédito (credits:write).
 
 field.amount
 Amount in {currency}
@@ -223,9 +198,9 @@ Comprou {amount} de crédito. Novo saldo: {balance}
 Ha comprado {amount} de crédito. Saldo nuevo: {balance}
 
 purchase.pending
-The payment of {amount} is being confirmed. The credit then comes by itself.
-O pagamento de {amount} está a ser confirmado. Depois o crédito chega por si.
-El pago de {amount} se está confirmando. Después el crédito llega solo.
+The payment of {amount} is being confirmed. The credit comes by itself.
+O pagamento de {amount} está a ser confirmado. O crédito chega por si.
+El pago de {amount} se está confirmando. El crédito llega solo.
 
 purchase.declined
 The card was declined. Nothing was bought. {reason}
@@ -277,7 +252,7 @@ Threshold in {currency}
 Limiar em {currency}
 Umbral en {currency}
 
-auto.thresholdHint
+auto.hint
 Recharged when the balance falls below it
 Recarrega quando o saldo desce abaixo dele
 Se recarga cuando el saldo baja de él
@@ -292,17 +267,12 @@ Recharge amount in {currency}
 Recarga em {currency}
 Recarga en {currency}
 
-auto.amountHint
-Or as many times as it takes
-Ou tantas vezes quantas for preciso
-O tantas veces como haga falta
-
 auto.monthly_limit
 Monthly limit in {currency}
 Limite mensal em {currency}
 Límite mensual en {currency}
 
-auto.monthly_limitHint
+field.optional
 Optional
 Opcional
 Opcional
@@ -311,11 +281,6 @@ auto.save
 Save
 Guardar
 Guardar
-
-auto.notSaved
-Not saved. {reason}
-Não guardado. {reason}
-No guardado. {reason}
 
 column.commit
 Committed credit
@@ -333,11 +298,6 @@ Não contratado
 No contratado
 
 commit.notAvailable
-Not available
-Não disponível
-No disponible
-
-commit.notAvailableShort
 N/A
 N/D
 N/D
@@ -372,11 +332,6 @@ Next
 Próxima
 Próxima
 
-recharge.none
-none
-nenhuma
-ninguna
-
 warning.list
 Warnings
 Avisos
@@ -386,16 +341,6 @@ warning.dismiss
 Dismiss
 Dispensar
 Descartar
-
-warning.dismissNamed
-Dismiss: {message}
-Dispensar: {message}
-Descartar: {message}
-
-warning.notDismissed
-The warning could not be dismissed. {reason}
-Não foi possível dispensar o aviso. {reason}
-No se ha podido descartar el aviso. {reason}
 
 products.title
 Usage per product
@@ -408,9 +353,9 @@ Sem utilização em {month}
 Sin consumo en {month}
 
 products.empty
-A product appears here as soon as it is used.
-Um produto aparece aqui assim que for utilizado.
-Un producto aparece aquí en cuanto se use.
+Products appear as soon as they are used.
+Os produtos aparecem assim que são usados.
+Los productos aparecen en cuanto se usan.
 
 column.product
 Product
@@ -458,9 +403,9 @@ pico em {day}
 pico el {day}
 
 freeUnits.none
-None included
-Nenhuma incluída
-Ninguna incluida
+None
+Nenhuma
+Ninguna
 
 freeUnits.of
 Free units of {product}
@@ -481,6 +426,91 @@ amount.fromCredit
 {amount} from credit
 {amount} do crédito
 {amount} del crédito
+
+chart.title
+Daily charges
+Custos diários
+Cargos diarios
+
+chart.empty
+No charges in {month}
+Sem custos em {month}
+Sin cargos en {month}
+
+chart.soFar
+So far
+Até agora
+Hasta ahora
+
+chart.projected
+Projected by {day}
+Projeção até {day}
+Proyección al {day}
+
+chart.rule
+Projection: {amount} so far ÷ days begun ({begun}) × days of the month ({days}).
+Projeção: {amount} até agora ÷ dias começados ({begun}) × dias do mês ({days}).
+Proyección: {amount} hasta ahora ÷ días empezados ({begun}) × días del mes ({days}).
+
+chart.other
+Other products
+Outros produtos
+Otros productos
+
+chart.table
+Show as a table
+Mostrar como tabela
+Ver como tabla
+
+chart.today
+Today
+Hoje
+Hoy
+
+column.interaction
+Interaction
+Interação
+Interacción
+
+column.rate
+Rate
+Tarifa
+Tarifa
+
+column.charge
+Charge
+Custo
+Cargo
+
+explain.rate
+Row {row}: {price} per {increment}
+Linha {row}: {price} por {increment}
+Fila {row}: {price} por {increment}
+
+explain.more
+Show more
+Mostrar mais
+Ver más
+
+explain.late
+Late
+Tardia
+Tardío
+
+explain.sample
+Daily sample
+Amostra diária
+Muestra diaria
+
+explain.peak
+Peak of the month
+Pico do mês
+Pico del mes
+
+explain.reversal
+Taken back
+Anulação
+Anulación
 
 invoices.title
 Invoices
@@ -522,11 +552,6 @@ Invoice
 Fatura
 Factura
 
-invoice.showUsage
-Show the usage of {month}
-Mostrar a utilização de {month}
-Ver el consumo de {month}
-
 sheet.close
 Close
 Fechar
@@ -537,45 +562,55 @@ Try again
 Tentar de novo
 Reintentar
 
-problem.request
-request {id}
-pedido {id}
-petición {id}
-
 problem.unreachable
-The service did not answer. Check the connection.
-O serviço não respondeu. Verifique a ligação.
-El servicio no ha respondido. Compruebe la conexión.
+The service did not answer.
+O serviço não respondeu.
+El servicio no ha respondido.
 
 problem.unreadable
-The service's answer could not be read.
-Não foi possível ler a resposta do serviço.
-No se ha podido leer la respuesta del servicio.
+The answer could not be read.
+A resposta não se pôde ler.
+No se ha podido leer la respuesta.
 
 problem.stale
 The numbers shown are from {time}. {reason}
 Os valores mostrados são de {time}. {reason}
 Las cifras mostradas son de {time}. {reason}
 
-problem.usage
-The usage could not be loaded
-Não foi possível carregar a utilização
-No se ha podido cargar el consumo
+problem.load
+{what}: this could not be loaded
+{what}: não foi possível carregar
+{what}: no se ha podido cargar
 
-problem.invoices
-The invoices could not be loaded
-Não foi possível carregar as faturas
-No se han podido cargar las facturas
-
-problem.credits
-Credits could not be loaded
-Não foi possível carregar os créditos
-No se han podido cargar los créditos
+problem.failed
+{action}: this did not work. {reason}
+{action}: não foi possível. {reason}
+{action}: no ha sido posible. {reason}
 
 problem.status
 The service answered with status {status}.
 O serviço respondeu com o estado {status}.
 El servicio ha respondido con el estado {status}.
+
+signIn
+Sign in
+Iniciar sessão
+Iniciar sesión
+
+signOut
+Sign out
+Terminar sessão
+Cerrar sesión
+
+problem.foreign
+The answer does not belong to this request.
+A resposta não pertence a este pedido.
+La respuesta no pertenece a esta petición.
+
+problem.accountless
+Your access names no account. Add ?account=… to the address.
+O seu acesso não indica uma conta. Acrescente ?account=… ao endereço.
+Su acceso no indica una cuenta. Añada ?account=… a la dirección.
 
 signedOut.title
 You are signed out
@@ -588,9 +623,9 @@ A sua sessão terminou
 Su sesión ha terminado
 
 signedOut.explained
-Open the address printed by this command again; it carries a new token.
-Abra de novo o endereço mostrado por este comando; ele traz um novo token.
-Vuelva a abrir la dirección que muestra este comando; lleva un token nuevo.
+Open the address that this command prints:
+Abra o endereço mostrado por este comando:
+Abra la dirección que muestra este comando:
 
 unit.message
 message / messages
@@ -638,37 +673,37 @@ mil caracteres / mil caracteres
  * and `text.unit(unit, quantity)` for a unit's word. An unknown unit is told as is.
  */
 export function translator(preferred) {
-  const languages = preferred.map((tag) => tag.split("-")[0].toLowerCase());
-  const language = languages.find((each) => LANGUAGES.includes(each)) ?? LANGUAGES[0];
-  const column = LANGUAGES.indexOf(language) + 1;
-  const entries = CATALOGUE.trim().split("\n\n").map((entry) => entry.split("\n"));
-  const texts = new Map(entries.map((lines) => [lines[0], lines[column]]));
-  const plurals = new Intl.PluralRules(language);
+	const languages = preferred.map((tag) => tag.split("-")[0].toLowerCase());
+	const language = languages.find((each) => LANGUAGES.includes(each)) ?? LANGUAGES[0];
+	const column = LANGUAGES.indexOf(language) + 1;
+	const entries = CATALOGUE.trim().split("\n\n").map((entry) => entry.split("\n"));
+	const texts = new Map(entries.map((lines) => [lines[0], lines[column]]));
+	const plurals = new Intl.PluralRules(language);
 
-  function text(key, values = {}) {
-    if (!texts.has(key)) {
-      throw new RangeError(`no text for ${key}`);
-    }
-    return texts.get(key).replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
-  }
+	function text(key, values = {}) {
+		if (!texts.has(key)) {
+			throw new RangeError(`no text for ${key}`);
+		}
+		return texts.get(key).replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
+	}
 
-  text.language = language;
-  text.unit = (unit, quantity) => {
-    const [one, several] = texts.get(`unit.${unit}`)?.split(" / ") ?? [unit, unit];
-    return plurals.select(Number(quantity)) === "one" ? one : several;
-  };
-  return text;
+	text.language = language;
+	text.unit = (unit, quantity) => {
+		const [one, several] = texts.get(`unit.${unit}`)?.split(" / ") ?? [unit, unit];
+		return plurals.select(Number(quantity)) === "one" ? one : several;
+	};
+	return text;
 }
 
 /** The locale that numbers and dates are written in: the first of the reader's that Intl knows. */
 export function readingLocale(preferred) {
-  return preferred.find(isLocale) ?? LANGUAGES[0];
+	return preferred.find(isLocale) ?? LANGUAGES[0];
 }
 
 function isLocale(tag) {
-  try {
-    return Intl.NumberFormat.supportedLocalesOf(tag).length > 0;
-  } catch {
-    return false;
-  }
+	try {
+		return Intl.NumberFormat.supportedLocalesOf(tag).length > 0;
+	} catch {
+		return false;
+	}
 }

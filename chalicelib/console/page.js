@@ -1,8 +1,10 @@
 import { Problem } from "./api.js";
-import { ManageCredits } from "./credits.js";
+import { dailyCharges } from "./chart.js";
+import { manageCredits } from "./credits.js";
 import { h, refill } from "./dom.js";
 import { Formatter } from "./format.js";
-import { Invoices } from "./invoices.js";
+import { interactionsDialog } from "./interactions.js";
+import { invoiceList } from "./invoices.js";
 import { productsCard } from "./products.js";
 import { explain, failedBlock, notice } from "./states.js";
 import { summaryCard } from "./summary.js";
@@ -10,291 +12,253 @@ import { summaryCard } from "./summary.js";
 const REFRESH_MS = 15_000;
 const LONGEST_WAIT_MS = 120_000;
 
-/** One account's Usage page: reads the tab again and again and shows it, until stopped or signed out. */
-export class UsagePage {
-  #api;
-  #shell;
-  #text;
-  #locale;
-  /** What is made with the first answer: the account's `text` and `format`, and the parts of the page. */
-  #ui = null;
-  #invoices = null;
-  #credits = null;
-  #usage = null;
-  #invoicesOf = null;
-  /** The period picked by the reader; null follows the one that the service shows by itself. */
-  #picked = null;
-  #followed = null;
-  #title;
-  /** Numbers the reads, so that the answer to an overtaken one is dropped. */
-  #round = 0;
-  #failures = 0;
-  #stopped = false;
-  #timer = null;
-  #listening = new AbortController();
+/**
+ * One account's Usage page: reads the tab again and again and shows it, until it is stopped or the service accepts
+ * the token no longer, which calls `onExpired()`. Without `onSignOut()` it offers no way to sign out.
+ */
+export function usagePage({ api, shell, text, locale, onExpired, onSignOut }) {
+	let usage = null;
+	let parts = null;
+	let invoicesOf = null;
+	// The period picked by the reader; null follows the one that the service shows by itself.
+	let picked = null;
+	let followed = null;
+	let title = text("page.title");
+	// Numbers the reads, so that the answer to an overtaken one is dropped.
+	let round = 0;
+	let failures = 0;
+	let timer = null;
+	const stopping = new AbortController();
+	const { signal } = stopping;
 
-  constructor({ api, shell, text, locale }) {
-    this.#api = api;
-    this.#shell = shell;
-    this.#text = text;
-    this.#locale = locale;
-    this.#title = text("page.title");
-  }
+	api.onSignedOut = () => {
+		if (!signal.aborted) {
+			stop();
+			onExpired();
+		}
+	};
+	shell.openHead({
+		onPeriod: pick,
+		onRefresh: () => refresh({ asked: true }),
+		onDownload: (event) => download(event, "/rate-card"),
+	});
+	document.addEventListener("visibilitychange", onVisibility, { signal });
+	addEventListener("online", onVisibility, { signal });
+	readAnew();
+	return { stop };
 
-  start() {
-    const listening = { signal: this.#listening.signal };
-    this.#api.onSignedOut = () => this.#signOut();
-    this.#shell.openHead({
-      onPeriod: (period) => this.#pick(period),
-      onRefresh: () => this.#refresh({ asked: true }),
-      onDownload: ({ currentTarget: button }) => this.#download(button, "/rate-card"),
-    });
-    document.addEventListener("visibilitychange", () => this.#onVisibility(), listening);
-    addEventListener("online", () => this.#onVisibility(), listening);
-    this.#retry();
-  }
+	function stop() {
+		stopping.abort();
+		round += 1;
+		clearTimeout(timer);
+		parts?.all.forEach((part) => part.close());
+	}
 
-  stop() {
-    this.#stopped = true;
-    this.#round += 1;
-    clearTimeout(this.#timer);
-    this.#listening.abort();
-    this.#invoices?.close();
-    this.#credits?.close();
-  }
+	async function refresh({ asked = false } = {}) {
+		clearTimeout(timer);
+		const own = ++round;
+		shell.refreshButton.classList.add("turning");
+		const read = await api.usage(picked).catch((problem) => problem);
+		if (own !== round || signal.aborted) {
+			return;
+		}
+		const wait = show(read, asked);
+		shell.refreshButton.classList.remove("turning");
+		if (!document.hidden) {
+			timer = setTimeout(refresh, wait);
+		}
+	}
 
-  async #refresh({ asked = false } = {}) {
-    if (this.#stopped) {
-      return;
-    }
-    clearTimeout(this.#timer);
-    const round = ++this.#round;
-    this.#shell.refreshButton.classList.add("turning");
-    let wait = REFRESH_MS;
-    try {
-      const usage = await this.#api.usage(this.#picked);
-      if (round !== this.#round) {
-        return;
-      }
-      this.#failures = 0;
-      this.#show(usage, { asked });
-    } catch (error) {
-      if (round !== this.#round) {
-        return;
-      }
-      wait = this.#fail(asProblem(error), { asked });
-    }
-    this.#shell.refreshButton.classList.remove("turning");
-    if (!document.hidden) {
-      this.#timer = setTimeout(() => this.#refresh(), wait);
-    }
-  }
+	/** Show the tab, or why there is none; returns the milliseconds to wait before the next read. */
+	function show(read, asked) {
+		try {
+			if (read instanceof Error) {
+				throw read;
+			}
+			failures = 0;
+			showTab(read, asked);
+			return REFRESH_MS;
+		} catch (error) {
+			return fail(asProblem(error), asked);
+		}
+	}
 
-  #onVisibility() {
-    if (document.hidden) {
-      clearTimeout(this.#timer);
-    } else {
-      this.#refresh();
-    }
-  }
+	function onVisibility() {
+		if (document.hidden) {
+			clearTimeout(timer);
+		} else {
+			refresh();
+		}
+	}
 
-  #show(usage, { asked }) {
-    const opened = this.#shell.state !== "ready";
-    const changed = tabChanged(this.#usage, usage);
-    if (!this.#ui) {
-      this.#open(usage.account);
-    }
-    if (this.#picked === null) {
-      this.#followed = usage.period.id;
-    }
-    this.#shell.showIdentity(usage.account);
-    this.#shell.showHead(usage, this.#ui.format);
-    if (opened || changed) {
-      this.#showTab(usage);
-    }
-    this.#usage = usage;
-    this.#shell.state = "ready";
-    this.#showNotices();
-    this.#showPeriods();
-    if (opened || asked) {
-      this.#shell.announce(this.#text("state.updated", { month: this.#ui.format.month(usage.period.id) }));
-    }
-    this.#loadInvoices({ again: asked, changed });
-  }
+	function showTab(read, asked) {
+		const opened = shell.state !== "ready";
+		const changed = tabChanged(usage, read);
+		parts ??= makeParts(read.account);
+		if (picked === null) {
+			followed = read.period.id;
+		}
+		shell.showIdentity(read.account, onSignOut);
+		shell.showHead(read, parts.format);
+		if (opened || changed) {
+			showCards(read);
+		}
+		usage = read;
+		shell.state = "ready";
+		showNotices();
+		showPeriods();
+		if (opened || asked) {
+			shell.announce(`${text("head.asOf")} ${parts.format.instant(usage.as_of)}`);
+		}
+		loadInvoices({ again: asked, changed });
+	}
 
-  #open({ currency, timezone: timeZone }) {
-    const api = this.#api;
-    const text = this.#text;
-    const ui = { text, format: new Formatter({ locale: this.#locale, text, currency, timeZone }) };
-    this.#ui = ui;
-    this.#credits = new ManageCredits({ api, ui, onChanged: () => this.#refresh({ asked: true }) });
-    this.#invoices = new Invoices({
-      api,
-      ui,
-      region: this.#shell.invoices,
-      onListed: () => this.#onInvoices(),
-      onShowPeriod: (period) => this.#pick(period),
-    });
-  }
+	/** What needs the account's currency and time zone. */
+	function makeParts({ currency, timezone: timeZone }) {
+		const format = new Formatter({ locale, text, currency, timeZone });
+		const ui = { text, format };
+		const chart = dailyCharges({ api, ui, region: shell.chart });
+		const credits = manageCredits({ api, ui, onChanged: () => refresh({ asked: true }) });
+		const invoices = invoiceList({ api, ui, region: shell.invoices, onListed: onInvoices });
+		const interactions = interactionsDialog({ api, ui });
+		return { format, ui, chart, credits, interactions, invoices, all: [chart, credits, interactions, invoices] };
+	}
 
-  #showTab(usage) {
-    const pool = usage.contact_center_services;
-    const period = usage.period.id;
-    refill(this.#shell.body,
-      summaryCard(usage, this.#ui, {
-        onDismiss: (id) => this.#dismiss(id),
-        onManage: () => this.#credits.open(pool),
-      }),
-      productsCard(usage, this.#ui, {
-        onReport: ({ currentTarget: button }, kind) => this.#download(button, `/reports/${kind}`, { period }),
-      }));
-  }
+	function showCards(read) {
+		const { ui, chart, credits, interactions } = parts;
+		const onManage = () => credits.open(read.contact_center_services);
+		const onReport = (event, kind) => download(event, `/reports/${kind}`, { period: read.period.id });
+		const onExplain = (product) => interactions.open(product, read.period.id);
+		refill(shell.body, summaryCard(read, ui, { onDismiss: dismiss, onManage }));
+		refill(shell.products, productsCard(read, ui, { onReport, onExplain }));
+		if (read.products.length > 0) {
+			chart.load(read);
+		}
+	}
 
-  #showNotices(...more) {
-    refill(this.#shell.notices, ...[this.#closingNotice(), ...more].filter(Boolean));
-  }
+	function showNotices(...more) {
+		refill(shell.notices, ...[closingNotice(), ...more].filter(Boolean));
+	}
 
-  #closingNotice() {
-    const { period, as_of: asOf } = this.#usage;
-    if (period.status !== "closing") {
-      return null;
-    }
-    const { format } = this.#ui;
-    const next = format.periodOf(asOf);
-    const message = this.#text("closing.notice", { month: format.month(period.id) });
-    return notice("info", message, next !== period.id && {
-      label: this.#text("closing.show", { month: format.month(next) }),
-      run: () => this.#pick(next),
-    });
-  }
+	function closingNotice() {
+		const { id, status } = usage.period;
+		return status === "closing" && notice("info", text("closing.notice", { month: parts.format.month(id) }));
+	}
 
-  #showPeriods() {
-    const { format } = this.#ui;
-    const { period, as_of: asOf } = this.#usage;
-    const invoiced = new Set(this.#invoices.items.map((invoice) => invoice.period));
-    const open = new Set([format.periodOf(asOf), this.#followed]);
-    (period.status === "invoiced" ? invoiced : open).add(period.id);
-    const newestFirst = (periods) => [...periods].sort().reverse();
-    const current = newestFirst(open).filter((each) => !invoiced.has(each));
-    this.#shell.showPeriods({ current, past: newestFirst(invoiced), shown: period.id }, format);
-  }
+	function showPeriods() {
+		const { period, as_of: asOf } = usage;
+		const invoiced = new Set(invoicedPeriods());
+		const open = new Set([parts.format.periodOf(asOf), followed]);
+		(period.status === "invoiced" ? invoiced : open).add(period.id);
+		const newestFirst = (periods) => [...periods].sort().reverse();
+		const current = newestFirst(open).filter((each) => !invoiced.has(each));
+		shell.showPeriods({ current, past: newestFirst(invoiced), shown: period.id }, parts.format);
+	}
 
-  #pick(period) {
-    this.#picked = period === this.#followed ? null : period;
-    this.#title = this.#ui.format.month(period);
-    this.#retry();
-  }
+	function invoicedPeriods() {
+		return parts.invoices.items().map((invoice) => invoice.period);
+	}
 
-  /** Show a failed read; returns the milliseconds to wait before the next. */
-  #fail(problem, { asked }) {
-    this.#failures += 1;
-    if (this.#shell.state === "ready") {
-      const time = this.#ui.format.instant(this.#usage.as_of);
-      const message = this.#text("problem.stale", { time, reason: explain(problem, this.#text) });
-      const retry = { label: this.#text("problem.retry"), run: () => this.#refresh({ asked: true }) };
-      this.#showNotices(notice("warning", message, retry));
-      if (asked || this.#failures === 1) {
-        this.#shell.announce(message);
-      }
-    } else {
-      this.#showFailed(problem);
-    }
-    const backedOff = Math.min(REFRESH_MS * 2 ** (this.#failures - 1), LONGEST_WAIT_MS);
-    return Math.max(backedOff, problem.retryAfterSeconds * 1000);
-  }
+	function pick(period) {
+		picked = period === followed ? null : period;
+		title = parts.format.month(period);
+		readAnew();
+	}
 
-  /** Read what is wanted anew, with nothing shown meanwhile. */
-  #retry() {
-    this.#shell.showLoading(this.#title);
-    this.#refresh();
-  }
+	/** Tell of a failed read; returns the milliseconds to wait before the next. */
+	function fail(problem, asked) {
+		failures += 1;
+		if (shell.state === "ready") {
+			const time = parts.format.instant(usage.as_of);
+			const message = text("problem.stale", { time, reason: explain(problem, text) });
+			showNotices(notice("warning", message, { label: text("problem.retry"), run: () => refresh({ asked: true }) }));
+			if (asked || failures === 1) {
+				shell.announce(message);
+			}
+		} else if (shell.state !== "failed") {
+			shell.announce("");
+			refill(shell.body, h("section.card", failedBlock(text("page.title"), problem, text, readAnew)));
+			shell.state = "failed";
+		}
+		const backedOff = Math.min(REFRESH_MS * 2 ** (failures - 1), LONGEST_WAIT_MS);
+		return Math.max(backedOff, problem.retryAfterSeconds * 1000);
+	}
 
-  #showFailed(problem) {
-    this.#shell.announce("");
-    if (this.#shell.state !== "failed") {
-      const block = failedBlock("problem.usage", problem, this.#text, () => this.#retry());
-      refill(this.#shell.body, h("section.card", block));
-    }
-    this.#shell.state = "failed";
-  }
+	/** Read what is wanted anew, with nothing shown meanwhile. */
+	function readAnew() {
+		shell.showLoading(title);
+		refresh();
+	}
 
-  #signOut() {
-    if (!this.#stopped) {
-      this.stop();
-      this.#shell.showSignedOut({ expired: true });
-    }
-  }
+	function loadInvoices({ again, changed }) {
+		const { period, as_of: asOf } = usage;
+		const key = [followed, period.id, period.status, parts.format.periodOf(asOf)].join();
+		if (key !== invoicesOf || again) {
+			invoicesOf = key;
+			parts.invoices.load();
+		} else if (changed) {
+			parts.invoices.refresh();
+		}
+	}
 
-  #loadInvoices({ again, changed }) {
-    const { period, as_of: asOf } = this.#usage;
-    const key = [this.#followed, period.id, period.status, this.#ui.format.periodOf(asOf)].join();
-    if (key !== this.#invoicesOf || again) {
-      this.#invoicesOf = key;
-      this.#invoices.load();
-    } else if (changed) {
-      this.#invoices.refresh();
-    }
-  }
+	function onInvoices() {
+		const invoiced = invoicedPeriods();
+		if (invoiced.includes(followed) && !invoiced.includes(picked)) {
+			picked = null;
+		}
+		showPeriods();
+	}
 
-  #onInvoices() {
-    const invoiced = this.#invoices.items.map((invoice) => invoice.period);
-    if (invoiced.includes(this.#followed) && !invoiced.includes(this.#picked)) {
-      this.#picked = null;
-    }
-    this.#showPeriods();
-  }
+	async function dismiss(id) {
+		try {
+			await api.dismissWarning(id);
+			document.getElementById("pool-title")?.focus();
+			await refresh({ asked: true });
+		} catch (problem) {
+			tell(text("warning.dismiss"), problem);
+		}
+	}
 
-  async #dismiss(id) {
-    try {
-      await this.#api.dismissWarning(id);
-      document.getElementById("pool-title")?.focus();
-      await this.#refresh({ asked: true });
-    } catch (problem) {
-      this.#tell("warning.notDismissed", problem);
-    }
-  }
+	async function download({ currentTarget: button }, path, query) {
+		button.disabled = true;
+		try {
+			const file = await api.download(path, query);
+			if (!signal.aborted) {
+				save(file);
+			}
+		} catch (problem) {
+			tell(button.textContent, problem);
+		}
+		button.disabled = false;
+	}
 
-  async #download(button, path, query) {
-    button.disabled = true;
-    try {
-      const file = await this.#api.download(path, query);
-      if (!this.#stopped) {
-        save(file);
-        this.#shell.announce(this.#text("download.done"));
-      }
-    } catch (problem) {
-      this.#tell("download.failed", problem);
-    }
-    button.disabled = false;
-  }
-
-  /** Tell of an action that failed, over whatever the page shows. */
-  #tell(key, problem) {
-    if (!this.#stopped) {
-      const message = this.#text(key, { reason: explain(problem, this.#text) });
-      this.#showNotices(notice("warning", message));
-      this.#shell.announce(message);
-    }
-  }
+	/** Tell of an action that failed, over whatever the page shows. */
+	function tell(action, problem) {
+		if (!signal.aborted) {
+			const message = text("problem.failed", { action, reason: explain(problem, text) });
+			showNotices(notice("warning", message));
+			shell.announce(message);
+		}
+	}
 }
 
 /** An answer that cannot be shown is a failed read, too; its cause goes to the browser's console. */
 function asProblem(error) {
-  if (error instanceof Problem) {
-    return error;
-  }
-  console.error(error);
-  return new Problem({ code: "unreadable" });
+	if (error instanceof Problem) {
+		return error;
+	}
+	console.error(error);
+	return new Problem({ code: "unreadable" });
 }
 
 /** Whether anything but the times of the reading differs between two tabs. */
 function tabChanged(before, after) {
-  const content = (usage) => JSON.stringify({ ...usage, as_of: null, last_event_at: null });
-  return before === null || content(before) !== content(after);
+	const content = (usage) => JSON.stringify({ ...usage, as_of: null, last_event_at: null });
+	return before === null || content(before) !== content(after);
 }
 
 function save({ name, blob, url }) {
-  const link = h("a", { href: url ?? URL.createObjectURL(blob), download: name ?? "" });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+	const link = h("a", { href: url ?? URL.createObjectURL(blob), download: name ?? "" });
+	link.click();
+	setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }

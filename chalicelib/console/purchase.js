@@ -1,5 +1,6 @@
 import { h, refill } from "./dom.js";
 import { AmountField, form } from "./fields.js";
+import { randomText } from "./random.js";
 import { explain, notice } from "./states.js";
 
 const LEAST = "100";
@@ -14,111 +15,95 @@ const REFUSALS = [400, 402, 409, 422];
  * Every intent to buy has one idempotency key. While its outcome is not known the amount is fixed, and what is
  * sent again carries the same key, so that it cannot buy twice.
  */
-export class Purchase {
-  #context;
-  #field;
-  #button = h("button.button.button-primary", { type: "submit" });
-  #result = h("div", { role: "status" });
-  /** `{key, amount}`, and `unknown` once an answer was lost. */
-  #intent = null;
-  #waiting = false;
-  #closed = false;
+export function purchaseForm({ api, ui, onChanged }) {
+	const { text, format } = ui;
+	const least = text("purchase.least", { amount: format.money(LEAST) });
+	const refusals = { below_minimum: least };
+	const field = new AmountField({ name: "purchase", label: "field.amount", hint: least, refusals }, ui);
+	const button = h("button.button.button-primary", { type: "submit" });
+	const result = h("div", { role: "status" });
+	const element = form("purchase", ui, { input: offer, submit }, field.element, button, result);
+	// `{key, amount}`, and `unknown` once an answer was lost.
+	let intent = null;
+	let waiting = false;
+	let closed = false;
+	offer();
+	return { element, close: () => { closed = true; } };
 
-  constructor(context) {
-    const { ui } = context;
-    const least = ui.text("purchase.least", { amount: ui.format.money(LEAST) });
-    const refusals = { below_minimum: least };
-    this.#context = context;
-    this.#field = new AmountField({ name: "purchase", label: "field.amount", hint: least, refusals }, ui);
-    this.element = form("purchase", ui, { input: () => this.#offer(), submit: () => this.#submit() },
-      this.#field.element, this.#button, this.#result);
-    this.#offer();
-  }
+	/** Name on the button what a press will do, with the amount as it was understood. */
+	function offer() {
+		const unknown = Boolean(intent?.unknown);
+		const amount = !unknown && field.value;
+		field.locked = waiting || unknown;
+		button.setAttribute("aria-disabled", waiting);
+		button.textContent = amount ? text("purchase.buyFor", { amount: format.money(amount) })
+			: text(unknown ? "problem.retry" : "purchase.buy");
+	}
 
-  close() {
-    this.#closed = true;
-  }
+	function tell(kind, outcome, values) {
+		offer();
+		refill(result, notice(kind, text(`purchase.${outcome}`, values)));
+	}
 
-  /** Name on the button what a press will do, with the amount as it was understood. */
-  #offer() {
-    const { text, format } = this.#context.ui;
-    const unknown = Boolean(this.#intent?.unknown);
-    const amount = !unknown && this.#field.value;
-    this.#field.locked = this.#waiting || unknown;
-    this.#button.setAttribute("aria-disabled", String(this.#waiting));
-    this.#button.textContent = amount ? text("purchase.buyFor", { amount: format.money(amount) })
-      : text(unknown ? "problem.retry" : "purchase.buy");
-  }
+	async function submit() {
+		if (waiting || !(intent?.unknown || field.check())) {
+			return;
+		}
+		if (!intent?.unknown) {
+			intent = { key: randomText(), amount: field.value };
+		}
+		waiting = true;
+		tell("info", "running");
+		try {
+			show(await api.purchase(intent));
+		} catch (problem) {
+			fail(problem);
+		}
+	}
 
-  #tell(kind, outcome, values) {
-    this.#offer();
-    refill(this.#result, notice(kind, this.#context.ui.text(`purchase.${outcome}`, values)));
-  }
+	function show({ id, status, reason, ...purchase }) {
+		const amount = format.money(purchase.amount);
+		waiting = status === "pending";
+		if (waiting) {
+			tell("info", status, { amount });
+			follow(id);
+			return;
+		}
+		intent = null;
+		if (status === "succeeded") {
+			field.value = "";
+			tell("good", status, { amount, balance: format.money(purchase.balance) });
+			onChanged();
+		} else {
+			tell("warning", "declined", { reason });
+		}
+	}
 
-  async #submit() {
-    if (this.#waiting || !(this.#intent?.unknown || this.#field.check())) {
-      return;
-    }
-    if (!this.#intent?.unknown) {
-      this.#intent = { key: randomKey(), amount: this.#field.value };
-    }
-    this.#waiting = true;
-    this.#tell("info", "running");
-    try {
-      this.#show(await this.#context.api.purchase(this.#intent));
-    } catch (problem) {
-      this.#fail(problem);
-    }
-  }
+	async function follow(id) {
+		for (let wait = POLL_MS; waiting; wait = Math.min(wait * 1.5, POLL_MS_MAX)) {
+			await new Promise((resolve) => setTimeout(resolve, wait));
+			if (closed) {
+				return;
+			}
+			const purchase = await api.purchaseOf(id).catch((problem) => problem);
+			if (["succeeded", "failed"].includes(purchase.status)) {
+				show(purchase);
+			}
+		}
+	}
 
-  #show({ id, status, reason, ...purchase }) {
-    const { format } = this.#context.ui;
-    const amount = format.money(purchase.amount);
-    this.#waiting = status === "pending";
-    if (this.#waiting) {
-      this.#tell("info", status, { amount });
-      this.#follow(id);
-      return;
-    }
-    this.#intent = null;
-    if (status === "succeeded") {
-      this.#field.value = "";
-      this.#tell("good", status, { amount, balance: format.money(purchase.balance) });
-      this.#context.onChanged();
-    } else {
-      this.#tell("warning", "declined", { reason });
-    }
-  }
-
-  async #follow(id) {
-    for (let wait = POLL_MS; this.#waiting; wait = Math.min(wait * 1.5, POLL_MS_MAX)) {
-      await new Promise((resolve) => setTimeout(resolve, wait));
-      if (this.#closed) {
-        return;
-      }
-      const purchase = await this.#context.api.purchaseOf(id).catch((problem) => problem);
-      if (["succeeded", "failed"].includes(purchase.status)) {
-        this.#show(purchase);
-      }
-    }
-  }
-
-  #fail(problem) {
-    this.#waiting = false;
-    if (REFUSALS.includes(problem.status)) {
-      this.#intent = null;
-    } else if (problem.status === 0 || problem.status >= 500) {
-      this.#intent.unknown = true;
-    }
-    const outcome = this.#intent?.unknown ? "unknown" : problem.status === 402 ? "declined" : "failed";
-    const atField = problem.errors.length > 0;
-    this.#tell("warning", outcome, { reason: atField ? "" : explain(problem, this.#context.ui.text) });
-    if (atField) {
-      this.#field.refuse(problem);
-    }
-  }
-}
-
-function randomKey() {
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+	function fail(problem) {
+		waiting = false;
+		if (REFUSALS.includes(problem.status)) {
+			intent = null;
+		} else if (problem.status === 0 || problem.status >= 500) {
+			intent.unknown = true;
+		}
+		const outcome = intent?.unknown ? "unknown" : problem.status === 402 ? "declined" : "failed";
+		const atField = problem.errors.length > 0;
+		tell("warning", outcome, { reason: atField ? "" : explain(problem, text) });
+		if (atField) {
+			field.refuse(problem);
+		}
+	}
 }

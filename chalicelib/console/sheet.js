@@ -1,56 +1,45 @@
-import { button, h, icon, refill } from "./dom.js";
+import { button, focusOn, h, icon, refill } from "./dom.js";
 import { failedBlock } from "./states.js";
 
 /** A modal dialog over the page. It is in the document only while it is open. */
-export class Sheet {
-  #text;
-  #dialog = null;
-  #body = null;
+export function sheet(text) {
+	let dialog = null;
 
-  constructor({ text }) {
-    this.#text = text;
-  }
+	/** Open it under `title`, or go on with it, and show the nodes that `read` resolves to, or that it failed. */
+	async function load(title, read) {
+		dialog ??= open();
+		const own = dialog;
+		const show = (...nodes) => own === dialog && refill(own.querySelector(".sheet-body"), ...nodes);
+		own.querySelector("h2").textContent = title;
+		show(h("p.quiet", { "aria-busy": "true" }, text("state.loading")));
+		try {
+			show(...await read());
+		} catch (problem) {
+			show(failedBlock(title, problem, text, () => load(title, read)));
+		}
+	}
 
-  /** Open it under `title`, or go on with it, and show the nodes that `read` resolves to, or that it `failed`. */
-  async load(title, failed, read) {
-    if (!this.#dialog) {
-      this.#open();
-    }
-    const body = this.#body;
-    const show = (...nodes) => body === this.#body && refill(body, ...nodes);
-    this.#dialog.querySelector("h2").textContent = title;
-    show(h("p.quiet", { "aria-busy": "true" }, this.#text("state.loading")));
-    try {
-      show(...await read());
-    } catch (problem) {
-      show(failedBlock(failed, problem, this.#text, () => this.load(title, failed, read)));
-    }
-  }
+	function open() {
+		const opener = document.activeElement?.dataset.focus;
+		const close = { kind: "icon", "aria-label": text("sheet.close"), run: () => opened.close() };
+		const opened = h("dialog.sheet", {
+			"aria-labelledby": "sheet-title",
+			on: { click: ({ target }) => target === opened && opened.close(), close: () => onClosed(opener) },
+		}, h("div.sheet-frame",
+			h("div.sheet-head", h("h2", { id: "sheet-title" }), button(close, icon("close"))), h("div.sheet-body")));
+		document.body.append(opened);
+		opened.showModal();
+		return opened;
+	}
 
-  close() {
-    this.#dialog?.close();
-  }
+	/** The browser gives the focus back, save where the opener was replaced by a refresh meanwhile. */
+	function onClosed(opener) {
+		dialog.remove();
+		dialog = null;
+		if (opener && document.activeElement === document.body) {
+			focusOn(opener);
+		}
+	}
 
-  #open() {
-    const opener = document.activeElement?.dataset.focus;
-    const dialog = h("dialog.sheet", { "aria-labelledby": "sheet-title" });
-    const close = { kind: "icon", "aria-label": this.#text("sheet.close"), run: () => dialog.close() };
-    this.#dialog = dialog;
-    this.#body = h("div.sheet-body");
-    dialog.append(h("div.sheet-frame",
-      h("div.sheet-head", h("h2", { id: "sheet-title" }), button(close, icon("close"))), this.#body));
-    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
-    dialog.addEventListener("close", () => this.#onClosed(dialog, opener));
-    document.body.append(dialog);
-    dialog.showModal();
-  }
-
-  /** The browser gives the focus back, save where the opener was replaced by a refresh meanwhile. */
-  #onClosed(dialog, opener) {
-    this.#dialog = this.#body = null;
-    dialog.remove();
-    if (opener && document.activeElement === document.body) {
-      document.querySelector(`[data-focus="${CSS.escape(opener)}"]`)?.focus();
-    }
-  }
+	return { load, close: () => dialog?.close() };
 }

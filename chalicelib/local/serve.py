@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from chalicelib.api.tokens import KeySource, TokenVerifier
+from chalicelib.api.tokens import Caller, KeySource, TokenVerifier, Unauthenticated
 from chalicelib.bootstrap import build_services, open_store
 from chalicelib.files.local import LocalReportFiles
 from chalicelib.local.demo import DEMO_ACCOUNT, fill_demo
@@ -66,7 +66,7 @@ def serve(  # noqa: PLR0913 - the options of the command
             say("filling the demo account ...")
             fill_demo(store, settings, services.clock.now())
         key = SigningKey.load_or_create()
-        app.use(services, TokenVerifier(KeySource.from_jwks(key.jwks())), settings)
+        app.use(services, _verifier(key, settings), settings)
         server = stack.enter_context(LocalServer(app, port=port, files=files, cross_origin=app.cross_origin))
         if test_clock is None:
             stack.enter_context(Scheduler(services.jobs, services.clock))
@@ -77,6 +77,27 @@ def serve(  # noqa: PLR0913 - the options of the command
         say(f"store  {endpoint}")
         stopped.wait()
         say("stopping ...")
+
+
+class _EitherVerifier(TokenVerifier):
+    """Trusts this machine's own tokens, and those of the *issuer* that the settings name."""
+
+    def __init__(self, own: TokenVerifier, issuer: TokenVerifier) -> None:
+        self._own = own
+        self._issuer_of_settings = issuer
+
+    def verify(self, token: str) -> Caller:
+        try:
+            return self._own.verify(token)
+        except Unauthenticated:
+            return self._issuer_of_settings.verify(token)
+
+
+def _verifier(key: SigningKey, settings: Settings) -> TokenVerifier:
+    own = TokenVerifier(KeySource.from_jwks(key.jwks()))
+    if settings.jwks_url is None and settings.jwks_file is None:
+        return own
+    return _EitherVerifier(own, TokenVerifier.from_settings(settings))
 
 
 def _check_port(port: int) -> None:

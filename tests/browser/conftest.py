@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from tests.browser.samples import NOW, fill, launch, put_catalogue
 from tests.e2e.server import Server
@@ -51,18 +51,26 @@ def open_page(server: Server, browser: Browser, account: str) -> Iterator[Callab
     """
     Give a function that opens the page of the account, by default for a reader in the United States.
 
-    It takes what a browser context takes, `of` for another account, `token` for another token and `at` for another
-    server. A page that raised an error of its own fails the test.
+    It takes what a browser context takes, `of` for another account, `token` for another token, `at` for another server
+    and `routes` for requests to be answered by functions. A page that raised an error of its own fails the test.
     """
     contexts = []
     raised: list[str] = []
 
-    def open_(of: str = account, token: str = "", at: Server = server, **options: Any) -> Page:
+    def open_(
+        of: str = account,
+        token: str = "",
+        at: Server = server,
+        routes: Mapping[str, Callable[[Route], None]] | None = None,
+        **options: Any,
+    ) -> Page:
         context = browser.new_context(**{"locale": "en-US", "reduced_motion": "reduce", **options})
         contexts.append(context)
         context.set_default_timeout(SECONDS_MAX * 1000)
         page = context.new_page()
         page.on("pageerror", lambda error: raised.append(str(error)))
+        for pattern, answer in (routes or {}).items():
+            page.route(pattern, answer)
         page.goto(f"{at.url}/#token={token or at.token}&account={of}")
         return page
 

@@ -182,7 +182,7 @@ def test_a_threshold_above_the_balance_is_refused_at_its_field(server: Server, a
 
     expect(threshold).to_have_accessible_description(re.compile(r"^Must be below the current balance\."))
     expect(threshold).to_be_focused()
-    expect(page.get_by_text("Not saved.")).to_be_visible()
+    expect(page.get_by_text("Save: this did not work.")).to_be_visible()
     assert server.client.get(f"/v1/accounts/{account}/auto-recharge")["enabled"] is False
 
 

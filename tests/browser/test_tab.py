@@ -19,7 +19,7 @@ def test_the_pool_shows_its_balance_and_where_its_credit_comes_from(page: Page) 
 
     expect(page.get_by_role("heading", level=1, name="November 2026")).to_be_visible()
     expect(page.get_by_text("Open", exact=True)).to_be_visible()
-    expect(page.get_by_text("Numbers true up to Nov 22, 2026, 2:03:15 PM")).to_be_visible()
+    expect(page.get_by_role("main").get_by_text("Numbers true up to Nov 22, 2026, 2:03:15 PM")).to_be_visible()
     expect(pool.get_by_role("heading", name="Current balance")).to_be_visible()
     expect(pool.locator(".headline")).to_have_text("$6.70credit left")
     expect(pool.locator("[data-field=to_be_invoiced]")).to_have_text("To be invoiced$0.00")
@@ -107,6 +107,10 @@ def test_a_month_closes_and_becomes_an_invoice(tmp_path: Path, open_page: Callab
         page.get_by_label("Period", exact=True).select_option(label="November 2026")
         expect(page.get_by_role("heading", level=1)).to_have_text("November 2026")
         expect(page.get_by_text("Balance at issue")).to_be_visible()
+        chart = page.get_by_role("figure", name="Daily charges")
+        expect(chart.get_by_role("term")).to_have_text(["Total"])
+        expect(chart.get_by_role("definition")).to_have_text(["$29.30"])
+        expect(chart.locator(".projected, .today")).to_have_count(0)
         expect(page.get_by_role("button", name="Manage credits")).to_have_count(0)
 
 
@@ -139,6 +143,6 @@ def test_a_download_that_fails_says_why(page: Page) -> None:
     page.route("**/reports/**", lambda route: route.fulfill(status=410, json={"code": "gone", "detail": detail}))
     page.get_by_role("button", name="Transactions report").click()
 
-    notice = page.get_by_role("main").get_by_text(f"The file could not be downloaded. {detail}")
+    notice = page.get_by_role("main").get_by_text(f"Transactions report: this did not work. {detail}")
     expect(notice).to_be_visible()
     expect(page.locator(".headline")).to_have_text("$6.70credit left")
