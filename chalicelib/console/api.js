@@ -15,6 +15,7 @@ export class Problem extends Error {
 export class Api {
 	#token;
 	#path;
+	#known = {};
 	/** Called at every answer to a token that the service does not accept, or no longer. */
 	onSignedOut = () => {};
 
@@ -23,18 +24,26 @@ export class Api {
 		this.#path = `v1/accounts/${encodeURIComponent(account)}`;
 	}
 
-	/** The tab of `period` ("2026-11"), or of the period that the service shows by itself. */
-	usage(period = null) {
-		return this.#json("/usage", period ? { period } : {});
+	/**
+	 * The tab of `period` ("2026-11"), or of the period that the service shows by itself. What did not change but for
+	 * its `as_of` has the members it had before.
+	 */
+	async usage(period = null) {
+		const { tag, usage } = this.#known.period === period ? this.#known : {};
+		const headers = tag && { "If-None-Match": tag };
+		const response = await this.#request("/usage", { query: period ? { period } : {}, headers });
+		const fresh = response.status === 304 ? { ...usage, as_of: response.headers.get("X-As-Of") }
+			: await ended("unreadable", response.json());
+		this.#known = { period, tag: response.headers.get("ETag"), usage: fresh };
+		return fresh;
 	}
 
 	series(period) {
 		return this.#json("/usage/series", { period, granularity: "day" });
 	}
 
-	/** What was charged for a product, newest first. */
 	interactions(resource, period, cursor = null) {
-		return this.#json(`/usage/${encodeURIComponent(resource)}/events`, { period, ...(cursor ? { cursor } : {}) });
+		return this.#json(`/usage/${encodeURIComponent(resource)}/events`, { period, ...(cursor && { cursor }) });
 	}
 
 	ledger() {
@@ -42,10 +51,9 @@ export class Api {
 	}
 
 	invoices(cursor = null) {
-		return this.#json("/invoices", { limit: INVOICES_PER_PAGE, ...(cursor ? { cursor } : {}) });
+		return this.#json("/invoices", { limit: INVOICES_PER_PAGE, ...(cursor && { cursor }) });
 	}
 
-	/** The invoice of `period`, or the "upcoming" one. */
 	invoice(period) {
 		return this.#json(`/invoices/${encodeURIComponent(period)}`);
 	}
@@ -109,7 +117,7 @@ export class Api {
 		if (response.status === 401) {
 			this.onSignedOut();
 		}
-		if (!response.ok) {
+		if (!response.ok && response.status !== 304) {
 			throw await problemOf(response);
 		}
 		return response;

@@ -1,7 +1,7 @@
-import { isZero } from "./decimal.js";
+import { isZero, sum } from "./decimal.js";
 import { h, refill, svg } from "./dom.js";
 import { fact, money } from "./figures.js";
-import { daysOf, project, sum } from "./projection.js";
+import { daysOf, project } from "./projection.js";
 import { failedBlock } from "./states.js";
 import { wideTable } from "./table.js";
 
@@ -75,7 +75,7 @@ function totals(series, days) {
 	return days.map((bucket) => ({ bucket, amount: sum(series.map(({ on }) => on(bucket))) }));
 }
 
-/** As many series as there are patterns: the smallest become one. */
+/** No more series than patterns: the smallest become one. */
 function few(series, days, text) {
 	const whole = series.slice(0, PATTERNS.length - 1);
 	const rest = series.slice(whole.length);

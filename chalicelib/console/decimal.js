@@ -13,7 +13,6 @@ export function parse(value) {
 	return { coefficient: sign ? -magnitude : magnitude, scale: fraction.length };
 }
 
-/** -1, 0 or 1. */
 export function signOf(value) {
 	const { coefficient } = parse(value);
 	return Number(coefficient > 0n) - Number(coefficient < 0n);
@@ -27,14 +26,13 @@ export function isNegative(value) {
 	return signOf(value) < 0;
 }
 
-export function equal(left, right) {
-	const [a, b] = aligned(left, right);
-	return a === b;
-}
-
 export function add(left, right) {
 	const [a, b, scale] = aligned(left, right);
 	return plain(a + b, scale);
+}
+
+export function sum(values) {
+	return values.reduce(add, "0");
 }
 
 export function multiply(left, right) {
@@ -45,9 +43,6 @@ export function multiply(left, right) {
 /** `dividend / divisor` with `digits` decimals, rounded half away from zero, without trailing zeros. */
 export function divide(dividend, divisor, digits = 12) {
 	const [a, b] = aligned(dividend, divisor);
-	if (b === 0n) {
-		throw new RangeError("division by zero");
-	}
 	return plain(rounded(a * 10n ** BigInt(digits), b), digits);
 }
 
@@ -60,10 +55,9 @@ export function perMille(part, whole) {
 	return a >= b ? 1000 : Number((a * 1000n) / b);
 }
 
-/** Whether nothing but zero is left of `value` at `digits` decimals. */
-export function roundsToZero(value, digits) {
-	const { coefficient, scale } = parse(value);
-	return scale > digits && rounded(coefficient, 10n ** BigInt(scale - digits)) === 0n;
+/** Whether `value` is not zero, but nothing else is left of it at `digits` decimals. */
+export function isTiny(value, digits) {
+	return !isZero(value) && isZero(divide(value, "1", digits));
 }
 
 function aligned(left, right) {

@@ -4,8 +4,6 @@ const ICONS = {
 	refresh: "M20 11a8 8 0 0 0-14.3-4.2L4 8.5M4 4v4.5h4.5M4 13a8 8 0 0 0 14.3 4.2l1.7-1.7M20 20v-4.5h-4.5",
 	download: "M12 4v11m0 0 4.5-4.5M12 15l-4.5-4.5M5 19.5h14",
 	warning: "M12 9v5m0 3v.01M10.3 4.5 2.8 17a2 2 0 0 0 1.7 3h15a2 2 0 0 0 1.7-3L13.7 4.5a2 2 0 0 0-3.4 0",
-	clock: "M12 7.5V12l3 2m6-2a9 9 0 1 1-18 0 9 9 0 0 1 18 0Z",
-	check: "m5 12.5 4.5 4.5L19 7.5",
 	close: "M6 6l12 12M18 6 6 18",
 	card: "M4 5.5h16a1 1 0 0 1 1 1v11a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1v-11a1 1 0 0 1 1-1ZM3 10h18",
 	chart: "M5 20v-6m7 6V9m7 11V4",
@@ -21,7 +19,6 @@ export function h(selector, ...content) {
 	return build((tag) => document.createElement(tag), selector, content);
 }
 
-/** The same for what is drawn. */
 export function svg(selector, ...content) {
 	return build((tag) => document.createElementNS(SVG, tag), selector, content);
 }
@@ -54,7 +51,6 @@ export function button({ run, kind = "plain", focus = null, ...attributes }, ...
 	return h(`button.button.button-${kind}`, { ...own, ...attributes }, ...children);
 }
 
-/** A decorative line icon. */
 export function icon(name) {
 	return svg("svg.icon", { viewBox: "0 0 24 24", "aria-hidden": "true" }, svg("path", { d: ICONS[name] }));
 }

@@ -14,62 +14,54 @@ export function form(name, { text }, { submit, input = null }, ...children) {
 	return element;
 }
 
-/** A field for money, in the reader's way of writing; `refusals` are texts by the codes of problems it causes. */
-export class AmountField {
-	#ui;
-	#input;
-	#error;
-	#refusals;
+/**
+ * A field for money, in the reader's way of writing; `refusals` are texts by the codes of problems it causes. Its value
+ * is a plain decimal, "" where nothing is typed, null where what is typed is no amount.
+ */
+export function amountField({ name, label, hint, refusals }, { text, format }) {
+	const id = `field-${name}`;
+	const invalid = text("field.invalid", { example: format.typed("100") });
+	const error = h("span.note.negative", { id: `${id}-error` });
+	const input = h("input", {
+		id, inputmode: "decimal", autocomplete: "off", "aria-describedby": `${id}-error ${id}-hint`,
+		on: { input: () => tell("") },
+	});
+	const element = h("div.field",
+		h("label", { for: id }, text(label, { currency: format.currency })), input, error,
+		h("span.note", { id: `${id}-hint` }, hint));
 
-	constructor({ name, label, hint, refusals }, ui) {
-		const { text, format } = ui;
-		const id = `field-${name}`;
-		this.#ui = ui;
-		this.#refusals = { invalid_amount: text("field.invalid", { example: format.typed("100") }), ...refusals };
-		this.#error = h("span.note.negative", { id: `${id}-error` });
-		this.#input = h("input", {
-			id,
-			inputmode: "decimal",
-			autocomplete: "off",
-			"aria-describedby": `${id}-error ${id}-hint`,
-			on: { input: () => this.#tell("") },
-		});
-		this.element = h("div.field",
-			h("label", { for: id }, text(label, { currency: format.currency })), this.#input, this.#error,
-			h("span.note", { id: `${id}-hint` }, hint));
+	function tell(message) {
+		error.textContent = message;
+		input.setAttribute("aria-invalid", message !== "");
 	}
 
-	/** A plain decimal, "" where nothing is typed, null where what is typed is no amount. */
-	get value() {
-		const typed = this.#input.value.trim();
-		return typed && this.#ui.format.parse(typed);
+	function value() {
+		const typed = input.value.trim();
+		return typed && format.parse(typed);
 	}
 
-	set value(plain) {
-		this.#input.value = plain && this.#ui.format.typed(plain);
-		this.#tell("");
+	function set(plain) {
+		input.value = plain && format.typed(plain);
+		tell("");
 	}
 
-	set locked(locked) {
-		this.#input.readOnly = locked;
+	function lock(isLocked) {
+		input.readOnly = isLocked;
 	}
 
 	/** Whether there is an amount to send; if not, the field says so and takes the focus. */
-	check({ optional = false } = {}) {
-		const valid = this.value || (optional && this.value === "");
+	function check({ optional = false } = {}) {
+		const valid = value() || (optional && value() === "");
 		if (!valid) {
-			this.refuse({ code: "invalid_amount" });
+			refuse({ code: "invalid_amount" });
 		}
 		return valid;
 	}
 
-	refuse(problem) {
-		this.#tell(this.#refusals[problem.code] ?? explain(problem, this.#ui.text));
-		this.#input.focus();
+	function refuse(problem) {
+		tell({ invalid_amount: invalid, ...refusals }[problem.code] ?? explain(problem, text));
+		input.focus();
 	}
 
-	#tell(message) {
-		this.#error.textContent = message;
-		this.#input.setAttribute("aria-invalid", String(message !== ""));
-	}
+	return { element, value, set, lock, check, refuse };
 }

@@ -21,11 +21,17 @@ function sign(value) {
 	return isNegative(value) ? ".negative" : "";
 }
 
+/** So many thousandths of a bar. */
+export function share(perMille, look) {
+	const part = h(`span${look}`);
+	part.style.width = `${perMille / 10}%`;
+	return part;
+}
+
 export function fact(label, value) {
 	return h("div.fact", h("dt", label), h("dd", value));
 }
 
-/** Committed credit: amount and frequency, "-" where it is not purchased, "N/A" where it cannot be. */
 export function committedCredit(credit, ui) {
 	if (credit.status !== "active") {
 		return [absence(credit, ui)];
@@ -33,7 +39,6 @@ export function committedCredit(credit, ui) {
 	return [money(credit.amount, ui), h("span.note", ui.text(`frequency.${credit.frequency}`))];
 }
 
-/** The days of the last and the next recharge, or the same absence as the committed credit's. */
 export function committedCreditPeriod(period, credit, ui) {
 	if (!period) {
 		return [absence(credit, ui)];
@@ -55,6 +60,6 @@ function recharge(label, date, ui) {
 }
 
 function absence(credit, { text }) {
-	const notAvailable = text("commit.notAvailable");
-	return credit.status === "not_available" ? absent(notAvailable, notAvailable) : absent("-", text("commit.notPurchased"));
+	const mark = credit.status === "not_available" && text("commit.notAvailable");
+	return absent(mark || "-", mark || text("commit.notPurchased"));
 }

@@ -1,7 +1,8 @@
-import { divide, isZero, roundsToZero } from "./decimal.js";
+import { divide, isTiny, isZero } from "./decimal.js";
 
 const EXACT = { maximumFractionDigits: 20 };
 const QUANTITY_DIGITS = 2;
+const ROUNDED = { maximumFractionDigits: QUANTITY_DIGITS };
 const DAY = { year: "numeric", month: "short", day: "numeric" };
 const TIME = { hour: "numeric", minute: "2-digit", second: "2-digit" };
 
@@ -25,17 +26,15 @@ export class Formatter {
 
 	/** Money at the currency's minor digits; an amount too small for them is shown whole. */
 	money(value) {
-		const tiny = !isZero(value) && roundsToZero(value, this.minorDigits);
-		return tiny ? this.exactMoney(value) : this.#currency().format(unsigned(value));
+		return isTiny(value, this.minorDigits) ? this.exactMoney(value) : this.#currency().format(unsigned(value));
 	}
 
 	exactMoney(value) {
 		return this.#currency(EXACT).format(unsigned(value));
 	}
 
-	/** An amount on a scale: "$1.5K". */
 	axis(value) {
-		return this.#currency({ notation: "compact", minimumFractionDigits: 0, maximumSignificantDigits: 3 }).format(value);
+		return this.#currency({ notation: "compact", maximumSignificantDigits: 3 }).format(value);
 	}
 
 	/** A quantity in the product's display unit: "1,187.23 min". */
@@ -44,12 +43,10 @@ export class Formatter {
 		return this.#measure(shown, unit, "short");
 	}
 
-	/** The same without the unit, for "412.5 of 1,000 min". */
 	quantityAlone(value, product) {
 		return this.#number(inDisplayUnit(value, product).shown);
 	}
 
-	/** The quantity as it was metered, not rounded. */
 	exactQuantity(value, { unit }) {
 		return this.#measure(value, unit, "long", EXACT);
 	}
@@ -73,12 +70,10 @@ export class Formatter {
 		return match && match[1].replace(/\D/g, "").replace(/^0+(?=\d)/, "") + (match[2] ? `.${match[2]}` : "");
 	}
 
-	/** "2026-11" as "November 2026". */
 	month(period) {
 		return this.#date(`${period}-01`, { month: "long", year: "numeric" }, "UTC");
 	}
 
-	/** "2026-11-14" as "Nov 14, 2026". */
 	day(date) {
 		return this.#date(date, DAY, "UTC");
 	}
@@ -122,10 +117,9 @@ export class Formatter {
 	}
 
 	#number(value, options = {}) {
-		const tiny = !isZero(value) && roundsToZero(value, QUANTITY_DIGITS);
-		const digits = tiny ? { maximumSignificantDigits: 3 } : { maximumFractionDigits: QUANTITY_DIGITS };
-		const precision = options.maximumFractionDigits ? {} : digits;
-		return new Intl.NumberFormat(this.locale, { ...precision, ...options }).format(value);
+		const precision = isTiny(value, QUANTITY_DIGITS) ? { maximumSignificantDigits: 3 } : ROUNDED;
+		const digits = options.maximumFractionDigits ? {} : precision;
+		return new Intl.NumberFormat(this.locale, { ...digits, ...options }).format(value);
 	}
 
 	#date(value, options, timeZone = this.timeZone) {

@@ -4,9 +4,8 @@ import { sheet } from "./sheet.js";
 import { failedBlock } from "./states.js";
 import { figureTable, wideTable } from "./table.js";
 
-const LINE_COLUMNS = [
-	"column.product", "column.quantity", "column.freeUnitsUsed", "column.amount", "column.creditsApplied", "status.invoiced",
-];
+const LINE_COLUMNS = ["column.product", "column.quantity", "column.freeUnitsUsed", "column.amount",
+	"column.creditsApplied", "status.invoiced"];
 
 /** Invoices: the upcoming one, the past ones page by page, and one invoice's lines in a dialog. */
 export function invoiceList({ api, region, ui, onListed }) {

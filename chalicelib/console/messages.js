@@ -352,11 +352,6 @@ No usage in {month}
 Sem utilização em {month}
 Sin consumo en {month}
 
-products.empty
-Products appear as soon as they are used.
-Os produtos aparecem assim que são usados.
-Los productos aparecen en cuanto se usan.
-
 column.product
 Product
 Produto
@@ -587,11 +582,6 @@ problem.failed
 {action}: não foi possível. {reason}
 {action}: no ha sido posible. {reason}
 
-problem.status
-The service answered with status {status}.
-O serviço respondeu com o estado {status}.
-El servicio ha respondido con el estado {status}.
-
 signIn
 Sign in
 Iniciar sessão
@@ -697,13 +687,12 @@ export function translator(preferred) {
 
 /** The locale that numbers and dates are written in: the first of the reader's that Intl knows. */
 export function readingLocale(preferred) {
-	return preferred.find(isLocale) ?? LANGUAGES[0];
-}
-
-function isLocale(tag) {
-	try {
-		return Intl.NumberFormat.supportedLocalesOf(tag).length > 0;
-	} catch {
-		return false;
-	}
+	const isKnown = (tag) => {
+		try {
+			return Intl.NumberFormat.supportedLocalesOf(tag).length > 0;
+		} catch {
+			return false;
+		}
+	};
+	return preferred.find(isKnown) ?? LANGUAGES[0];
 }

@@ -93,7 +93,7 @@ export function usagePage({ api, shell, text, locale, onExpired, onSignOut }) {
 
 	function showTab(read, asked) {
 		const opened = shell.state !== "ready";
-		const changed = tabChanged(usage, read);
+		const changed = usage?.products !== read.products;
 		parts ??= makeParts(read.account);
 		if (picked === null) {
 			followed = read.period.id;
@@ -113,7 +113,6 @@ export function usagePage({ api, shell, text, locale, onExpired, onSignOut }) {
 		loadInvoices({ again: asked, changed });
 	}
 
-	/** What needs the account's currency and time zone. */
 	function makeParts({ currency, timezone: timeZone }) {
 		const format = new Formatter({ locale, text, currency, timeZone });
 		const ui = { text, format };
@@ -232,7 +231,6 @@ export function usagePage({ api, shell, text, locale, onExpired, onSignOut }) {
 		button.disabled = false;
 	}
 
-	/** Tell of an action that failed, over whatever the page shows. */
 	function tell(action, problem) {
 		if (!signal.aborted) {
 			const message = text("problem.failed", { action, reason: explain(problem, text) });
@@ -249,12 +247,6 @@ function asProblem(error) {
 	}
 	console.error(error);
 	return new Problem({ code: "unreadable" });
-}
-
-/** Whether anything but the times of the reading differs between two tabs. */
-function tabChanged(before, after) {
-	const content = (usage) => JSON.stringify({ ...usage, as_of: null, last_event_at: null });
-	return before === null || content(before) !== content(after);
 }
 
 function save({ name, blob, url }) {

@@ -1,6 +1,6 @@
-import { equal, isZero, perMille } from "./decimal.js";
+import { isZero, perMille } from "./decimal.js";
 import { button, h, icon } from "./dom.js";
-import { balance, committedCredit, committedCreditPeriod, money } from "./figures.js";
+import { balance, committedCredit, committedCreditPeriod, money, share } from "./figures.js";
 import { absent, cardRow, cardTable } from "./table.js";
 
 const COLUMNS = ["product", "quantity", "freeUnits", "amount", "balance", "commit", "commitPeriod"];
@@ -24,8 +24,7 @@ export function productsCard({ products, period }, ui, { onReport, onExplain }) 
 function empty(period, { text, format }) {
 	return h("div.blank",
 		h("span.blank-icon", icon("chart")),
-		h("h3", text("products.emptyTitle", { month: format.month(period.id) })),
-		period.status !== "invoiced" && h("p", text("products.empty")));
+		h("h3", text("products.emptyTitle", { month: format.month(period.id) })));
 }
 
 function row(product, period, ui, onExplain) {
@@ -57,7 +56,7 @@ function quantity(product, ui) {
 		h("data", { value: used, title }, shown),
 		peak && h("time.note", { datetime: peak.on, title: format.day(peak.on) },
 			text("quantity.peak", { day: format.dayOfYear(peak.on) })),
-		!equal(billed, used) && h("span.note", text("quantity.billed", { quantity: format.quantity(billed, product) })),
+		billed !== used && h("span.note", text("quantity.billed", { quantity: format.quantity(billed, product) })),
 	];
 }
 
@@ -78,17 +77,15 @@ function freeUnits(product, { format, text }) {
 }
 
 function meter(units, label, left) {
-	const share = perMille(units.remaining, units.included);
-	const fill = h("span.meter-fill");
-	fill.style.width = `${share / 10}%`;
-	return h(share <= RUNNING_OUT_PER_MILLE ? "div.meter.meter-low" : "div.meter", {
+	const remaining = perMille(units.remaining, units.included);
+	return h("div.bar", {
 		role: "meter",
 		"aria-label": label,
 		"aria-valuemin": "0",
 		"aria-valuemax": units.included,
 		"aria-valuenow": units.remaining,
 		"aria-valuetext": left,
-	}, fill);
+	}, share(remaining, remaining <= RUNNING_OUT_PER_MILLE ? ".swatch-low" : ".swatch-committed"));
 }
 
 function amount(product, ui) {

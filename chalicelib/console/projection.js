@@ -1,8 +1,4 @@
-import { add, divide, multiply } from "./decimal.js";
-
-export function sum(amounts) {
-	return amounts.reduce(add, "0");
-}
+import { divide, multiply } from "./decimal.js";
 
 /** Every day of the month "2026-11", as the API writes days. */
 export function daysOf(period) {

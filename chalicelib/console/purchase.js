@@ -1,5 +1,5 @@
 import { h, refill } from "./dom.js";
-import { AmountField, form } from "./fields.js";
+import { amountField, form } from "./fields.js";
 import { randomText } from "./random.js";
 import { explain, notice } from "./states.js";
 
@@ -19,7 +19,7 @@ export function purchaseForm({ api, ui, onChanged }) {
 	const { text, format } = ui;
 	const least = text("purchase.least", { amount: format.money(LEAST) });
 	const refusals = { below_minimum: least };
-	const field = new AmountField({ name: "purchase", label: "field.amount", hint: least, refusals }, ui);
+	const field = amountField({ name: "purchase", label: "field.amount", hint: least, refusals }, ui);
 	const button = h("button.button.button-primary", { type: "submit" });
 	const result = h("div", { role: "status" });
 	const element = form("purchase", ui, { input: offer, submit }, field.element, button, result);
@@ -33,8 +33,8 @@ export function purchaseForm({ api, ui, onChanged }) {
 	/** Name on the button what a press will do, with the amount as it was understood. */
 	function offer() {
 		const unknown = Boolean(intent?.unknown);
-		const amount = !unknown && field.value;
-		field.locked = waiting || unknown;
+		const amount = !unknown && field.value();
+		field.lock(waiting || unknown);
 		button.setAttribute("aria-disabled", waiting);
 		button.textContent = amount ? text("purchase.buyFor", { amount: format.money(amount) })
 			: text(unknown ? "problem.retry" : "purchase.buy");
@@ -50,7 +50,7 @@ export function purchaseForm({ api, ui, onChanged }) {
 			return;
 		}
 		if (!intent?.unknown) {
-			intent = { key: randomText(), amount: field.value };
+			intent = { key: randomText(), amount: field.value() };
 		}
 		waiting = true;
 		tell("info", "running");
@@ -71,7 +71,7 @@ export function purchaseForm({ api, ui, onChanged }) {
 		}
 		intent = null;
 		if (status === "succeeded") {
-			field.value = "";
+			field.set("");
 			tell("good", status, { amount, balance: format.money(purchase.balance) });
 			onChanged();
 		} else {

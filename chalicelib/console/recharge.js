@@ -1,5 +1,5 @@
 import { h, refill } from "./dom.js";
-import { AmountField, form } from "./fields.js";
+import { amountField, form } from "./fields.js";
 import { explain, notice } from "./states.js";
 
 const MEMBERS = ["threshold", "amount", "monthly_limit"];
@@ -9,7 +9,7 @@ export function autoRechargeForm(setting, { api, ui, onChanged }) {
 	const { text, format } = ui;
 	const refusals = { threshold_not_below_balance: text("auto.tooHigh") };
 	const hints = { threshold: text("auto.hint"), monthly_limit: text("field.optional") };
-	const field = (name) => new AmountField({ name, label: `auto.${name}`, hint: hints[name], refusals }, ui);
+	const field = (name) => amountField({ name, label: `auto.${name}`, hint: hints[name], refusals }, ui);
 	const fields = MEMBERS.map((name) => [name, field(name)]);
 	const enabled = h("input", { type: "checkbox", role: "switch" });
 	const standing = h("div.quiet");
@@ -26,7 +26,7 @@ export function autoRechargeForm(setting, { api, ui, onChanged }) {
 	function show({ status, failures, spent_this_month: spent, ...values }) {
 		enabled.checked = values.enabled;
 		for (const [name, each] of fields) {
-			each.value = values[name];
+			each.set(values[name]);
 		}
 		refill(standing,
 			failures > 0 ? notice("warning", text(`auto.failures.${status}`, { failures })) : text(`auto.${status}`),
@@ -38,7 +38,7 @@ export function autoRechargeForm(setting, { api, ui, onChanged }) {
 		if (running || !fields.every(([name, each]) => each.check({ optional: optional(name) }))) {
 			return;
 		}
-		const amounts = Object.fromEntries(fields.map(([name, each]) => [name, each.value || null]));
+		const amounts = Object.fromEntries(fields.map(([name, each]) => [name, each.value() || null]));
 		running = true;
 		try {
 			const saved = await api.setAutoRecharge({ enabled: enabled.checked, ...amounts });

@@ -34,7 +34,6 @@ export class Shell {
 		this.announcer.textContent = message;
 	}
 
-	/** Show the skeleton under `title`. */
 	showLoading(title) {
 		this.state = "loading";
 		this.title.replaceChildren(h("h1", title));
@@ -65,7 +64,8 @@ export class Shell {
 		const text = this.#text;
 		const refresh = { kind: "icon", "aria-label": text("head.refresh"), title: text("head.refresh"), run: onRefresh };
 		this.title = h("div.head-title");
-		this.#picker = h("select", { "aria-label": text("head.period"), on: { change: ({ target }) => onPeriod(target.value) } });
+		const change = ({ target }) => onPeriod(target.value);
+		this.#picker = h("select", { "aria-label": text("head.period"), on: { change } });
 		this.refreshButton = button(refresh, icon("refresh"));
 		this.#controls = h("div.head-controls", { hidden: true },
 			this.#picker,

