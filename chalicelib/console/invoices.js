@@ -48,6 +48,7 @@ export function invoiceList({ api, region, ui, onListed }) {
 	function close() {
 		round += 1;
 		dialog.close();
+		region.replaceChildren();
 	}
 
 	function readUpcoming() {

@@ -185,6 +185,7 @@ export function usagePage({ api, shell, text, locale, onExpired, onSignOut }) {
 
 	/** Read what is wanted anew, with nothing shown meanwhile. */
 	function readAnew() {
+		parts?.chart.close();
 		shell.showLoading(title);
 		refresh();
 	}

@@ -24,7 +24,8 @@ export function signedOutCard(text, { title, problem, signIn }) {
 		h("div.blank",
 			h("span.blank-icon", icon("key")),
 			h("h1", { id: "card-title" }, text(title)),
-			problem && notice("warning", text("problem.failed", { action, reason: explain(problem, text) })),
+			h("div", { role: "alert" },
+				problem && notice("warning", text("problem.failed", { action, reason: explain(problem, text) }))),
 			signIn ? button({ kind: "primary", run: signIn }, action)
 				: [h("p", text("signedOut.explained")), h("code", "usage-tab serve")]));
 }

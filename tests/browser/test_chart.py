@@ -26,6 +26,24 @@ def test_the_charges_so_far_and_their_projection_are_told(page: Page) -> None:
     )
 
 
+def test_a_projection_is_exact_and_knows_the_calendar(page: Page) -> None:
+    """0.1 in 3 of 31 days is 1.0333...; a leap February has 29; a month that is over comes to what it has cost."""
+    results = page.evaluate(
+        """async () => {
+            const { daysOf, project } = await import("./console/projection.js");
+            const total = (amount, period, today) => project(amount, daysOf(period), today).total;
+            return [
+                total("0.1", "2026-12", "2026-12-03"),
+                daysOf("2028-02").length,
+                total("12345678901234567.89", "2026-11", "2026-12-01"),
+                project("3", daysOf("2026-11"), "2026-11-01"),
+            ];
+        }"""
+    )
+
+    assert results == ["1.033333333333", 29, "12345678901234567.89", {"begun": 1, "perDay": "3", "total": "90"}]
+
+
 def test_bars_are_as_high_as_their_amounts(page: Page) -> None:
     """The scale ends at 20.00, which is 180 high: 6.00 is 54, 3.30 is 29.7 and a day's average of 1.3318 is 11.986."""
     chart = page.get_by_role("img", name="Daily charges")

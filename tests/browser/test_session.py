@@ -75,6 +75,42 @@ def test_a_new_token_signs_in_again(server: Server, account: str, page: Page) ->
     expect(page.locator(".headline")).to_have_text("$6.70credit left")
 
 
+def test_another_accounts_token_leaves_nothing_of_the_one_before(server: Server, page: Page) -> None:
+    """While the new account is being read, the page has no number of the old one."""
+    expect(page.get_by_role("table", name="Invoices")).to_be_visible()
+    page.route("**/v1/accounts/other/**", lambda _: None)
+    page.goto(f"{server.url}/#token={server.token}&account=other")
+
+    expect(page.locator("body")).to_have_attribute("data-state", "loading")
+    for number in ("6.70", "29.30", "6.00"):
+        expect(page.get_by_role("main")).not_to_contain_text(number)
+
+
+def test_what_is_known_already_is_not_sent_again(open_page: Callable[..., Page]) -> None:
+    """The page names the tab it has; told that it is still true, it shows the new moment and reads nothing else."""
+    seen: list[str | None] = []
+
+    def answer(route: Route) -> None:
+        seen.append(route.request.headers.get("if-none-match"))
+        if seen[-1] is None:
+            response = route.fetch()
+            route.fulfill(response=response, headers={**response.headers, "ETag": 'W/"t1"'})
+        else:
+            route.fulfill(status=304, headers={"ETag": 'W/"t1"', "X-As-Of": "2026-11-22T15:00:00Z"})
+
+    page = open_page(routes={"**/usage": answer})
+    expect(page.get_by_role("figure", name="Daily charges")).to_be_visible()
+    expect(page.get_by_role("table", name="Invoices")).to_be_visible()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.rpartition("/")[2]))
+    page.evaluate("dispatchEvent(new Event('online'))")
+
+    expect(page.get_by_role("main").get_by_text("Numbers true up to Nov 22, 2026, 3:00:00 PM")).to_be_visible()
+    expect(page.locator(".headline")).to_have_text("$6.70credit left")
+    assert seen == [None, 'W/"t1"']
+    assert asked == ["usage"]
+
+
 def test_without_a_connection_the_last_numbers_stay_with_their_time(page: Page) -> None:
     """The page says from when its numbers are, and forgets about it once the connection is back."""
     expect(page.locator(".headline")).to_have_text("$6.70credit left")
