@@ -73,7 +73,7 @@ def _show(oidc: OidcClient | None) -> str:
 
 
 def _file(name: str, oidc: OidcClient | None) -> Response:
-    text = _read(name)
+    text = _folder().get(name)
     if text is None:
         detail = f"there is no file {name!r}"
         raise RefusedError("not_found", detail)
@@ -100,7 +100,3 @@ def _folder() -> dict[str, str]:
         for file in files("chalicelib").joinpath("console").iterdir()
         if file.name.rpartition(".")[2] in _CONTENT_TYPES
     }
-
-
-def _read(name: str) -> str | None:
-    return _folder().get(name)

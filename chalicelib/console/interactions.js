@@ -33,11 +33,12 @@ export function interactionsDialog({ api, ui }) {
 		let { cursor } = page;
 		const more = button({ run: showMore }, text("explain.more"));
 		more.hidden = !cursor;
-		return [page.items.length > 0 ? table : h("p.quiet", text("products.emptyTitle", { month: format.month(period) })),
-			status, more];
+		const isEmpty = page.items.length === 0 && !cursor;
+		return [isEmpty ? h("p.quiet", text("products.emptyTitle", { month: format.month(period) })) : table, status, more];
 
 		async function showMore() {
 			status.replaceChildren();
+			more.disabled = true;
 			try {
 				const next = await api.interactions(product.resource, period, cursor);
 				const added = rows(next.items);
@@ -48,6 +49,7 @@ export function interactionsDialog({ api, ui }) {
 			} catch (problem) {
 				status.replaceChildren(failedBlock(text("explain.more"), problem, text, showMore));
 			}
+			more.disabled = false;
 		}
 	}
 

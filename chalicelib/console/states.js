@@ -3,13 +3,13 @@ import { button, h, icon } from "./dom.js";
 /** What went wrong, in the service's own words where it gave any. */
 export function explain(problem, text) {
 	const { detail, title, status, code } = problem;
-	return detail || title || text(`problem.${status ? "unreadable" : code}`);
+	return detail || title || text(`problem.${status || !code ? "unreadable" : code}`);
 }
 
 /** The failed state of a region, with a way to try again. `what` names what failed. */
 export function failedBlock(what, problem, text, retry) {
 	const { status, code, requestId } = problem;
-	return h("div.blank", { role: "alert", data: { state: "failed" } },
+	return h("div.blank", { role: "alert" },
 		h("span.blank-icon.warning", icon("warning")),
 		h("h2", text("problem.load", { what })),
 		h("p", explain(problem, text)),

@@ -88,6 +88,26 @@ def test_older_interactions_come_page_by_page(server: Server, account: str, open
     expect(dialog.get_by_role("button", name="Show more")).to_have_count(0)
 
 
+def test_a_page_of_a_long_list_may_be_empty(page: Page) -> None:
+    """The service may look through so many charges of other products that it finds none; there can still be more."""
+    asked: list[bool] = []
+
+    def answer(route: Route) -> None:
+        asked.append("cursor=" in route.request.url)
+        if asked[-1]:
+            route.continue_(url=route.request.url.partition("&cursor=")[0])
+        else:
+            route.fulfill(json={"items": [], "cursor": "further"})
+
+    page.route("**/usage/call/events?*", answer)
+    dialog = explained(page, "Calls")
+    dialog.get_by_role("button", name="Show more").dblclick()
+
+    expect(dialog.get_by_role("row")).to_have_count(2)
+    expect(dialog.get_by_role("row").last).to_be_focused()
+    assert asked == [False, True]
+
+
 def test_peaks_what_was_taken_back_and_late_usage_are_named(page: Page) -> None:
     """A masked number and negative amounts are shown as the service gives them; an unknown grant by its id."""
     rate = {
