@@ -57,9 +57,7 @@ class Settings:
     which Lambda has given up; *report_bucket* is the name of an S3 bucket for large reports, None for this machine's
     disk, *report_queue* the URL of the SQS queue of those to write, None for a thread; *retention_months* is how long
     usage is kept; *requests_per_second* are those of one client to one process; *console_origins* are the other origins
-    whose pages may use the API.
-
-    usage is kept; *oidc* is where the page signs its reader in, None where tokens are handed to it.
+    whose pages may use the API; *oidc* is where the page signs its reader in, None where tokens are handed to it.
     """
 
     store: str | None = None
