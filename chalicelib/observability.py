@@ -26,6 +26,8 @@ SERVICE: Final = "usage-tab"
 PACKAGE: Final = "chalicelib"
 NAMESPACE: Final = "UsageTab"
 FUNCTION_NAME_VARIABLE: Final = "AWS_LAMBDA_FUNCTION_NAME"
+SERVICE_VARIABLE: Final = "POWERTOOLS_SERVICE_NAME"
+"""Tells the metrics of stages in one account apart: the dimension `service`."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -168,7 +170,7 @@ class _Measured:
         from aws_lambda_powertools.metrics import EphemeralMetrics  # noqa: PLC0415 - most processes measure nothing
 
         for dimensions, values in self._values.items():
-            metrics = EphemeralMetrics(namespace=NAMESPACE, service=SERVICE)
+            metrics = EphemeralMetrics(namespace=NAMESPACE, service=os.environ.get(SERVICE_VARIABLE, SERVICE))
             for name, text in dimensions:
                 metrics.add_dimension(name, text)
             for metric, measured in values.items():
