@@ -41,7 +41,7 @@ def main(fleets: tuple[int, ...] = FLEETS) -> None:
         with DynamoDBLocal() as local:
             store = DynamoItemStore(local.endpoint, "eu-west-1", "bench-state", "bench-pages")
             store.create_tables()
-            closed = _close(store, accounts)
+            closed = close_months(store, accounts)
         out.write(
             f"{accounts:>9}{closed.seconds:>9.1f}{closed.seconds * 1000 / accounts:>8.2f}"
             f"{closed.write_units / accounts:>13.2f}{closed.read_units / accounts:>12.2f}\n"
@@ -49,7 +49,8 @@ def main(fleets: tuple[int, ...] = FLEETS) -> None:
         out.flush()
 
 
-def _close(store: DynamoItemStore, accounts: int) -> Closed:
+def close_months(store: DynamoItemStore, accounts: int) -> Closed:
+    """Open *accounts* that use some products, and close their month."""
     counting = CountingStore(store)
     clock = BenchClock(DURING_THE_MONTH)
     services = open_account(counting, clock)

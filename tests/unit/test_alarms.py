@@ -104,7 +104,7 @@ class TestRunbook:
     @staticmethod
     def _sections() -> dict[str, str]:
         """Return the sections below "What to do when an alarm goes off" by the anchors that GitHub gives them."""
-        (runbook,) = re.findall(r"^## What to do when an alarm goes off$(.*?)^## ", RUNBOOK, re.M | re.S)
+        (runbook,) = re.findall(r"^## What to do when an alarm goes off$(.*?)^## ", RUNBOOK, re.MULTILINE | re.DOTALL)
         sections = re.split(r"^### (.+)$", runbook, flags=re.MULTILINE)[1:]
         return {
             title.lower().replace(" ", "-"): text for title, text in zip(sections[::2], sections[1::2], strict=True)
