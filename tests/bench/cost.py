@@ -81,7 +81,7 @@ VIEWS_A_MONTH: Final = 200
 AUDITS_A_MONTH: Final = 30 / 16
 JOBS: Final = 7
 JOB_RUNS_A_MONTH: Final = 6 * 4 * HOURS + 30
-REJECTION_CODES: Final = 7
+REJECTION_CODES: Final = 8
 PAYMENT_RESULTS: Final = 3
 DIMENSIONED: Final = 3
 """Metrics that are written by a dimension alone: payments, runs and work done."""

@@ -290,7 +290,7 @@ class TestMoney:
         card.clock.pass_by(90 * SECOND)
         with one_call():
             subjects = list(self.services.effects.subjects(card.clock.now()))
-        app._connected = (self.services, None)  # type: ignore[assignment]
+        app.use(self.services, None)  # type: ignore[arg-type]
         account, effects = subjects[0].split("/")
         records = [record(f"account#{account}", f"outbox#{name}") for name in (effects, "none")]
         with Client(app) as client:
