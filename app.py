@@ -9,6 +9,7 @@ from chalicelib.api import (
     commitments,
     console,
     credit,
+    documentation,
     events,
     interactions,
     jobs,
@@ -45,6 +46,7 @@ app.register_blueprint(credit.routes)  # POST …/{account}/credits/grants, /{id
 app.register_blueprint(purchases.routes)  # POST …/credits/purchases, GET …/{id}, GET, PUT …/{account}/auto-recharge
 app.register_blueprint(webhooks.routes)  # POST /v1/webhooks/stripe
 app.register_blueprint(jobs.routes)  # GET /v1/jobs, POST /v1/jobs/{job}/runs, GET, PUT /v1/test-clock
+app.register_blueprint(documentation.routes)  # GET /openapi.json, /docs, /docs/style.css
 app.register_blueprint(console.routes)  # GET /, /console/{name}, /health
 app.take_preflights()  # OPTIONS of every path above
 

@@ -8,7 +8,8 @@ from chalice.app import Blueprint, Response
 from msgspec import Meta, Struct
 
 from chalicelib.api.calls import ANY_CONTENT, Call, answering, ok
-from chalicelib.api.parameters import NAME_PATTERN, check_name
+from chalicelib.api.fields import NAME_PATTERN, Quantity
+from chalicelib.api.parameters import check_name
 from chalicelib.api.problems import invalid
 from chalicelib.domain.accounts import Account, FreeUnits, PaymentMethod, PaymentType, Per
 from chalicelib.domain.money import NotADecimalError, format_decimal, parse_quantity
@@ -19,6 +20,8 @@ routes = Blueprint(__name__)
 _Name = Annotated[str, Meta(min_length=1, max_length=200)]
 _Token = Annotated[str, Meta(min_length=1, max_length=200)]
 _Agents = Annotated[int, Meta(ge=0, le=1_000_000)]
+_Currency = Annotated[str, Meta(description="A code of ISO 4217.", extra_json_schema={"pattern": "^[A-Z]{3}$"})]
+_Timezone = Annotated[str, Meta(description="A zone of the IANA database.")]
 
 
 class PaymentMethodBody(Struct, forbid_unknown_fields=True):
@@ -31,7 +34,7 @@ class PaymentMethodBody(Struct, forbid_unknown_fields=True):
 class FreeUnitsBody(Struct, forbid_unknown_fields=True):
     """Units of a product that every month includes."""
 
-    quantity: str
+    quantity: Quantity
     per: Literal["agent", "account"]
 
 
@@ -39,8 +42,8 @@ class AccountBody(Struct, forbid_unknown_fields=True):
     """An account as a whole."""
 
     name: _Name
-    currency: str
-    timezone: str
+    currency: _Currency
+    timezone: _Timezone
     payment_method: PaymentMethodBody
     rate_card: Annotated[str, Meta(pattern=NAME_PATTERN)]
     agents: _Agents = 0

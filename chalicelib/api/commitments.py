@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from chalicelib.api.calls import ANY_CONTENT, Call, answering, ok
 from chalicelib.api.credit import read_amount
+from chalicelib.api.fields import Day, Money
 from chalicelib.api.parameters import read_date
 from chalicelib.api.problems import invalid
 from chalicelib.domain.commitments import Commitment, Frequency, Terms
@@ -21,10 +22,10 @@ routes = Blueprint(__name__)
 class CommitmentBody(Struct, forbid_unknown_fields=True):
     """What is committed; without `ends_on` until it is deleted."""
 
-    amount: str
+    amount: Money
     frequency: Literal["monthly", "quarterly", "semiannual", "annual"]
-    starts_on: str
-    ends_on: str | None = None
+    starts_on: Day
+    ends_on: Day | None = None
     rollover: bool = True
 
 

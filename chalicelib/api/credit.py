@@ -9,6 +9,7 @@ from chalice.app import Blueprint, Response
 from msgspec import Meta, Struct
 
 from chalicelib.api.calls import ANY_CONTENT, Call, answering, ok
+from chalicelib.api.fields import Day, Money
 from chalicelib.api.parameters import page_of, read_cursor, read_date, read_instant, read_limit
 from chalicelib.api.problems import invalid
 from chalicelib.domain.instants import Instant, format_instant
@@ -38,8 +39,8 @@ class GrantBody(Struct, forbid_unknown_fields=True):
     """Promotional credit to grant."""
 
     pool: str
-    amount: str
-    expires_on: str | None = None
+    amount: Money
+    expires_on: Day | None = None
     reason: Annotated[str, Meta(max_length=500)] = ""
 
 

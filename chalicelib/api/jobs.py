@@ -8,6 +8,7 @@ from chalice.app import Blueprint, Response
 from msgspec import Struct
 
 from chalicelib.api.calls import ANY_CONTENT, Call, answering, ok
+from chalicelib.api.fields import Time
 from chalicelib.api.parameters import read_instant
 from chalicelib.domain.instants import format_instant
 from chalicelib.services.errors import RefusedError
@@ -25,13 +26,13 @@ routes = Blueprint(__name__)
 class RunBody(Struct, forbid_unknown_fields=True):
     """As of when a job runs; null is now."""
 
-    at: str | None = None
+    at: Time | None = None
 
 
 class ClockBody(Struct, forbid_unknown_fields=True):
     """Where the test clock is moved."""
 
-    now: str
+    now: Time
 
 
 @routes.route("/v1/jobs", methods=["GET"])

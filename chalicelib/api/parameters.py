@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 
 NAME_CHARACTERS_MAX: Final = 64
-NAME_PATTERN: Final = r"^[A-Za-z0-9_-]{1,64}$"
 LIMIT_DEFAULT: Final = 50
 LIMIT_MAX: Final = 200
 

@@ -43,9 +43,14 @@ _STATUS_BY_CODE: Final = {
 }
 
 
+def status_of(code: str) -> HTTPStatus:
+    """Return the status of an error *code*: 422 for one without a status of its own."""
+    return _STATUS_BY_CODE.get(code, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
 def problem(code: str, detail: str, faults: tuple[Fault, ...] = (), headers: dict[str, str] | None = None) -> Response:
-    """Return the answer for an error *code*; one without a status of its own is 422."""
-    status = _STATUS_BY_CODE.get(code, HTTPStatus.UNPROCESSABLE_ENTITY)
+    """Return the answer for an error *code*."""
+    status = status_of(code)
     body: dict[str, Any] = {
         "type": TYPE_PREFIX + code,
         "title": code.replace("_", " ").capitalize(),

@@ -9,6 +9,7 @@ from chalice.app import Blueprint, Response
 from msgspec import Meta, Struct
 
 from chalicelib.api.calls import ANY_CONTENT, Call, answering, ok
+from chalicelib.api.fields import Quantity
 from chalicelib.api.parameters import check_name, page_of, read_cursor, read_limit
 from chalicelib.api.problems import invalid
 from chalicelib.domain.money import NotADecimalError, format_decimal, parse_quantity
@@ -25,7 +26,7 @@ class DisplayBody(Struct, forbid_unknown_fields=True):
     """The unit people read, and how many of the product's units it is."""
 
     unit: _Text
-    divisor: str
+    divisor: Quantity
 
 
 class ProductBody(Struct, forbid_unknown_fields=True):

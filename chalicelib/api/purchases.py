@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from chalicelib.api.calls import ANY_CONTENT, Call, answering, ok
 from chalicelib.api.credit import idempotency_key
+from chalicelib.api.fields import OptionalPayment, Payment
 from chalicelib.api.problems import invalid
 from chalicelib.domain.auto_recharge import RechargeRule
 from chalicelib.domain.card_payments import CardPayment, PaymentStatus
@@ -30,16 +31,16 @@ routes = Blueprint(__name__)
 class PurchaseBody(Struct, forbid_unknown_fields=True):
     """Credit to buy: a decimal in a string."""
 
-    amount: Any
+    amount: Payment
 
 
 class AutoRechargeBody(Struct, forbid_unknown_fields=True):
     """Auto recharge as it shall be; decimals in strings. Switched off, threshold and amount may be left out."""
 
     enabled: bool
-    threshold: Any = None
-    amount: Any = None
-    monthly_limit: Any = None
+    threshold: OptionalPayment = None
+    amount: OptionalPayment = None
+    monthly_limit: OptionalPayment = None
 
 
 _STATUS_BY_OUTCOME = {

@@ -34,6 +34,15 @@ MONEY_DECIMALS: Final = 12
 QUANTITY_DIGITS: Final = 12
 QUANTITY_DECIMALS: Final = 9
 
+
+def unsigned_pattern(digits: int, decimals: int) -> str:
+    """Return the regular expression of what `parse_decimal` reads without a sign."""
+    return rf"^[0-9]{{1,{digits}}}(\.[0-9]{{1,{decimals}}})?$"
+
+
+MONEY_PATTERN: Final = unsigned_pattern(MONEY_DIGITS, MONEY_DECIMALS)
+QUANTITY_PATTERN: Final = unsigned_pattern(QUANTITY_DIGITS, QUANTITY_DECIMALS)
+
 _ENDLESS_QUOTIENT: Final = Decimal(1).scaleb(-MONEY_DECIMALS)
 _DIVISION: Final = Context(prec=150, rounding=ROUND_HALF_UP, traps=[InvalidOperation, DivisionByZero])
 _PLAIN: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")

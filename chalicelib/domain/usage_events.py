@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import sys
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from chalicelib.domain.instants import DAY, MINUTE, Instant, NotAnInstantError, parse_instant
-from chalicelib.domain.money import NotADecimalError, parse_quantity
+from chalicelib.domain.money import QUANTITY_PATTERN, NotADecimalError, parse_quantity
 
 
 ID_BYTES_MAX: Final = 128
@@ -23,7 +23,11 @@ AHEAD_MAX: Final = 5 * MINUTE
 HIDDEN_DIGITS: Final = 4
 """Last digits of a contact number that are never kept."""
 
-_E164: Final = re.compile(r"\+?[0-9]{1,15}")
+E164: Final = r"\+?[0-9]{1,15}"
+_E164: Final = re.compile(E164)
+
+_Field = Annotated[str, Meta(extra_json_schema={"maxLength": FIELD_BYTES_MAX})]
+"""The limits in what schemas say are those that `read_usage_event` checks, with better messages, in bytes."""
 
 Identity = tuple[str, str, Instant]
 """Source, id and instant: with the account, what makes an event the same event."""
@@ -92,27 +96,31 @@ def kept_number(number: str | None, rated_digits: int) -> str | None:
     return number[: min(rated_digits, max(len(number) - HIDDEN_DIGITS, 0))]
 
 
-class _Data(Struct, frozen=True, gc=False):
-    quantity: str
-    direction: str | None = None
-    resolution: str | None = None
-    country_code: str | None = None
-    number: str | None = None
-    category: str | None = None
-    type: str | None = None
-    interaction_id: str | None = None
+class UsageData(Struct, frozen=True, gc=False):
+    """What was used: a quantity in the product's unit, and the fields that rate rows match on."""
+
+    quantity: Annotated[str, Meta(extra_json_schema={"pattern": QUANTITY_PATTERN})]
+    direction: _Field | None = None
+    resolution: _Field | None = None
+    country_code: _Field | None = None
+    number: Annotated[str, Meta(extra_json_schema={"pattern": rf"^(?:{E164})?$"})] | None = None
+    category: _Field | None = None
+    type: _Field | None = None
+    interaction_id: Annotated[str, Meta(extra_json_schema={"maxLength": ID_BYTES_MAX})] | None = None
 
 
 class CloudEvent(Struct, frozen=True, gc=False):
     """A CloudEvents 1.0 JSON event, its members' types checked and nothing else."""
 
     specversion: Literal["1.0"]
-    id: str
-    source: str
-    type: str
-    subject: str
-    time: str
-    data: _Data
+    id: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": ID_BYTES_MAX})]
+    source: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": SOURCE_BYTES_MAX})]
+    type: Annotated[str, Meta(description="The product's resource code.", extra_json_schema={"minLength": 1})]
+    subject: Annotated[str, Meta(description="The account.", extra_json_schema={"minLength": 1})]
+    time: Annotated[
+        str, Meta(description="An RFC 3339 time with an offset.", extra_json_schema={"format": "date-time"})
+    ]
+    data: UsageData
 
 
 _event_decoder: Final = msgspec.json.Decoder(CloudEvent)

@@ -9,11 +9,14 @@ from urllib.parse import urlencode
 
 import urllib3
 
+from tests.description import assert_described, assert_taken_as_described
+
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
 
+BAD_REQUEST: Final = 400
 SECONDS_MAX: Final = 60
 CONNECTIONS_MAX: Final = 32
 PROBLEM: Final = "application/problem+json"
@@ -79,7 +82,7 @@ class Client:
         """
         Send a request: bytes and text as they are, anything else as JSON.
 
-        *token* stands in for the client's own; None sends none.
+        *token* stands in for the client's own; None sends none. Whatever is answered must be described.
         """
         sent = {"Content-Type": "application/json"} if body is not None else {}
         token = self.token if token == "" else token
@@ -88,7 +91,11 @@ class Client:
         sent |= headers or {}
         target = f"{self.url}{path}" + (f"?{urlencode(query)}" if query else "")
         raw = body if isinstance(body, bytes | str | None) else json.dumps(body)
-        return Answer(self._pool.request(method, target, body=raw, headers=sent))
+        answer = Answer(self._pool.request(method, target, body=raw, headers=sent))
+        assert_described(method, path, answer.status, answer.headers, answer.body)
+        if answer.status < BAD_REQUEST:
+            assert_taken_as_described(method, path, sent, raw.encode() if isinstance(raw, str) else raw or b"")
+        return answer
 
     def get(self, path: str, *, token: str | None = "", **query: str) -> Any:
         """Return the JSON at *path*."""

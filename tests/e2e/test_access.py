@@ -82,7 +82,15 @@ ROUTES = (
     Route("GET", "/v1/test-clock", "admin"),
     Route("PUT", "/v1/test-clock", "admin", {"now": "2021-01-31T22:00:00Z"}),
 )
-PUBLIC = {("GET", "/"), ("GET", "/console/{name}"), ("GET", "/health"), ("POST", "/v1/webhooks/stripe")}
+PUBLIC = {
+    ("GET", "/"),
+    ("GET", "/console/{name}"),
+    ("GET", "/docs"),
+    ("GET", "/docs/style.css"),
+    ("GET", "/health"),
+    ("GET", "/openapi.json"),
+    ("POST", "/v1/webhooks/stripe"),
+}
 NAMES = {
     "period": "2021-01",
     "grant": "none",
