@@ -59,7 +59,7 @@ def put_account(call: Call, account: str) -> Response:
     return ok(_show(call.services.accounts.put(_account(account, call.read(AccountBody)))))
 
 
-@routes.route("/v1/accounts/{account}", methods=["GET"])
+@routes.route("/v1/accounts/{account}", methods=["GET"], content_types=ANY_CONTENT)
 @answering(routes)
 def get_account(call: Call, account: str) -> Response:
     """Show an account's settings, without its card."""

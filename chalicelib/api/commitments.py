@@ -39,7 +39,7 @@ def put_commitment(call: Call, account: str, pool: str) -> Response:
     return ok(_show(commitment, settings.currency))
 
 
-@routes.route("/v1/accounts/{account}/commitments/{pool}", methods=["DELETE"])
+@routes.route("/v1/accounts/{account}/commitments/{pool}", methods=["DELETE"], content_types=ANY_CONTENT)
 @answering(routes)
 def delete_commitment(call: Call, account: str, pool: str) -> Response:
     """Stop the recharges; what is left stays until the next one would have come."""

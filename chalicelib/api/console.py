@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 from chalice.app import Blueprint, Response
 
-from chalicelib.api.calls import Call, answering, ok
+from chalicelib.api.calls import ANY_CONTENT, Call, answering, ok
 from chalicelib.services.errors import RefusedError
 from chalicelib.storage import keys
 from chalicelib.storage.items import StoreUnavailableError, Table
@@ -34,7 +34,7 @@ _POLICY: Final = "default-src 'self'; base-uri 'none'; form-action 'none'; frame
 _NO_OIDC: Final = '<meta name="oidc" content="null">'
 
 
-@routes.route("/", methods=["GET"])
+@routes.route("/", methods=["GET"], content_types=ANY_CONTENT)
 @answering(routes)
 def get_page(call: Call) -> Response:
     """
@@ -49,14 +49,14 @@ def get_page(call: Call) -> Response:
     return page
 
 
-@routes.route("/console/{name}", methods=["GET"])
+@routes.route("/console/{name}", methods=["GET"], content_types=ANY_CONTENT)
 @answering(routes)
 def get_file(call: Call, name: str) -> Response:
     """Serve a file of the page."""
     return _file(name, call.oidc)
 
 
-@routes.route("/health", methods=["GET"])
+@routes.route("/health", methods=["GET"], content_types=ANY_CONTENT)
 @answering(routes)
 def get_health(call: Call) -> Response:
     """Tell whether the service and its store are there."""

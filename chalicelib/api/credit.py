@@ -68,7 +68,7 @@ def post_void(call: Call, account: str, grant: str) -> Response:
     return ok(_show_grant(call.services.granting.void(account, grant, caller.subject)))
 
 
-@routes.route("/v1/accounts/{account}/ledger", methods=["GET"])
+@routes.route("/v1/accounts/{account}/ledger", methods=["GET"], content_types=ANY_CONTENT)
 @answering(routes)
 def list_ledger(call: Call, account: str) -> Response:
     """List every movement of credit, newest first."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.api.calls import Call, answering
+from chalicelib.api.calls import ANY_CONTENT, Call, answering
 from chalicelib.api.problems import JSON
 
 
@@ -24,7 +24,7 @@ _HEADERS: Final = {
 }
 
 
-@routes.route("/openapi.json", methods=["GET"])
+@routes.route("/openapi.json", methods=["GET"], content_types=ANY_CONTENT)
 @answering(routes)
 def get_description(call: Call) -> Response:  # noqa: ARG001 - it is the same for everybody
     """Show this description of the API, as OpenAPI 3.1."""
@@ -33,7 +33,7 @@ def get_description(call: Call) -> Response:  # noqa: ARG001 - it is the same fo
     return _answer(description(_app()).decode(), JSON)
 
 
-@routes.route("/docs", methods=["GET"])
+@routes.route("/docs", methods=["GET"], content_types=ANY_CONTENT)
 @answering(routes)
 def get_documentation(call: Call) -> Response:  # noqa: ARG001 - as above
     """Show the description as a page."""
@@ -42,7 +42,7 @@ def get_documentation(call: Call) -> Response:  # noqa: ARG001 - as above
     return _answer(page(_app()), "text/html; charset=utf-8")
 
 
-@routes.route("/docs/style.css", methods=["GET"])
+@routes.route("/docs/style.css", methods=["GET"], content_types=ANY_CONTENT)
 @answering(routes)
 def get_documentation_style(call: Call) -> Response:  # noqa: ARG001 - as above
     """Serve the style sheet of that page."""

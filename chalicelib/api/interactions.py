@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.api.calls import Call, answering, ok
+from chalicelib.api.calls import ANY_CONTENT, Call, answering, ok
 from chalicelib.api.parameters import read_cursor, read_limit, read_period, write_cursor
 from chalicelib.domain.charges import Role
 from chalicelib.domain.instants import format_instant
@@ -30,7 +30,7 @@ _POSITION: Final = re.compile(r"(-?[0-9]{1,18})#([0-9]{1,12})#([0-9]{1,5})#([0-9
 _KINDS: Final = {Role.EVENT: "event", Role.SAMPLE: "sample", Role.PEAK: "peak", Role.REVERSAL: "reversal"}
 
 
-@routes.route("/v1/accounts/{account}/usage/{resource}/events", methods=["GET"])
+@routes.route("/v1/accounts/{account}/usage/{resource}/events", methods=["GET"], content_types=ANY_CONTENT)
 @answering(routes)
 def list_interactions(call: Call, account: str, resource: str) -> Response:
     """List the interactions of a product, the last taken first."""

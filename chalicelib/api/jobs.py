@@ -35,7 +35,7 @@ class ClockBody(Struct, forbid_unknown_fields=True):
     now: Time
 
 
-@routes.route("/v1/jobs", methods=["GET"])
+@routes.route("/v1/jobs", methods=["GET"], content_types=ANY_CONTENT)
 @answering(routes)
 def list_jobs(call: Call) -> Response:
     """List the jobs with their last and next runs."""
@@ -53,7 +53,7 @@ def post_run(call: Call, job: str) -> Response:
     return ok(_show_run(call.services.jobs.run(job, at)))
 
 
-@routes.route("/v1/test-clock", methods=["GET"])
+@routes.route("/v1/test-clock", methods=["GET"], content_types=ANY_CONTENT)
 @answering(routes)
 def get_test_clock(call: Call) -> Response:
     """Show where the test clock stands."""

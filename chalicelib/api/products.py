@@ -49,7 +49,7 @@ def put_product(call: Call, resource: str) -> Response:
     return ok(_show(call.services.catalogue.put_product(_product(resource, call.read(ProductBody)))))
 
 
-@routes.route("/v1/products", methods=["GET"])
+@routes.route("/v1/products", methods=["GET"], content_types=ANY_CONTENT)
 @answering(routes)
 def list_products(call: Call) -> Response:
     """List the catalogue in the order of resource codes."""

@@ -62,7 +62,7 @@ def post_purchase(call: Call, account: str) -> Response:
     return ok(_show_payment(payment), status=_STATUS_BY_OUTCOME[payment.status])
 
 
-@routes.route("/v1/accounts/{account}/credits/purchases/{purchase}", methods=["GET"])
+@routes.route("/v1/accounts/{account}/credits/purchases/{purchase}", methods=["GET"], content_types=ANY_CONTENT)
 @answering(routes)
 def get_purchase(call: Call, account: str, purchase: str) -> Response:
     """Show what became of a purchase."""
@@ -70,7 +70,7 @@ def get_purchase(call: Call, account: str, purchase: str) -> Response:
     return ok(_show_payment(call.services.buying.get(account, purchase)))
 
 
-@routes.route("/v1/accounts/{account}/auto-recharge", methods=["GET"])
+@routes.route("/v1/accounts/{account}/auto-recharge", methods=["GET"], content_types=ANY_CONTENT)
 @answering(routes)
 def get_auto_recharge(call: Call, account: str) -> Response:
     """Show auto recharge and what it spent this month."""
@@ -95,15 +95,18 @@ def _read_rule(body: AutoRechargeBody, currency: str) -> RechargeRule | None:
     if missing and body.enabled:
         faults = tuple(Fault(f"/{name}", "is required") for name in missing)
         raise RefusedError("invalid_request", f"{' and '.join(missing)} must be given", faults)
-    if missing:
-        return None
-    amount = read_payment("/amount", body.amount, currency)
-    if not amount:
+    amount = _read_optional("/amount", body.amount, currency)
+    if amount is not None and not amount:
         raise RefusedError("invalid_amount", "amount must be above zero", (Fault("/amount", "must be above zero"),))
-    limit = None if body.monthly_limit is None else read_payment("/monthly_limit", body.monthly_limit, currency)
-    if limit is not None and limit < amount:
+    limit = _read_optional("/monthly_limit", body.monthly_limit, currency)
+    if limit is not None and amount is not None and limit < amount:
         raise invalid("/monthly_limit", "must not be below the amount")
-    return RechargeRule(read_payment("/threshold", body.threshold, currency), amount, limit)
+    threshold = _read_optional("/threshold", body.threshold, currency)
+    return None if threshold is None or amount is None else RechargeRule(threshold, amount, limit)
+
+
+def _read_optional(pointer: str, text: object, currency: str) -> Decimal | None:
+    return None if text is None else read_payment(pointer, text, currency)
 
 
 def _show_payment(payment: CardPayment) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def put_version(call: Call, card: str, effective_from: str) -> Response:
     )
 
 
-@routes.route("/v1/accounts/{account}/rate-card", methods=["GET"])
+@routes.route("/v1/accounts/{account}/rate-card", methods=["GET"], content_types=ANY_CONTENT)
 @answering(routes)
 def get_prices(call: Call, account: str) -> Response:
     """Download the prices of an account in force on a day: CSV, or JSON for who accepts nothing else."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.api.calls import Call, answering, ok
+from chalicelib.api.calls import ANY_CONTENT, Call, answering, ok
 from chalicelib.api.parameters import read_period
 from chalicelib.domain.instants import format_instant
 from chalicelib.files.report_files import CONTENT_TYPE, Link
@@ -24,21 +24,21 @@ POLL_SECONDS: Final = 2
 """What a client is asked to wait before it asks for a file again."""
 
 
-@routes.route("/v1/accounts/{account}/reports/cost", methods=["GET"])
+@routes.route("/v1/accounts/{account}/reports/cost", methods=["GET"], content_types=ANY_CONTENT)
 @answering(routes)
 def get_cost_report(call: Call, account: str) -> Response:
     """Download what every interaction of a month cost."""
     return _report(call, account, ReportKind.COST)
 
 
-@routes.route("/v1/accounts/{account}/reports/transactions", methods=["GET"])
+@routes.route("/v1/accounts/{account}/reports/transactions", methods=["GET"], content_types=ANY_CONTENT)
 @answering(routes)
 def get_transactions_report(call: Call, account: str) -> Response:
     """Download how every interaction of a month was paid."""
     return _report(call, account, ReportKind.TRANSACTIONS)
 
 
-@routes.route("/v1/accounts/{account}/reports/files/{file}", methods=["GET"])
+@routes.route("/v1/accounts/{account}/reports/files/{file}", methods=["GET"], content_types=ANY_CONTENT)
 @answering(routes)
 def get_report_file(call: Call, account: str, file: str) -> Response:
     """Tell whether a report is there as a file, and lead to it."""

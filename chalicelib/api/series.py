@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.api.calls import Call, answering
+from chalicelib.api.calls import ANY_CONTENT, Call, answering
 from chalicelib.api.parameters import read_period
 from chalicelib.api.problems import invalid
 from chalicelib.api.revalidation import ok_unless_known
@@ -27,7 +27,7 @@ routes = Blueprint(__name__)
 _GRANULARITIES: Final = tuple(granularity.value for granularity in Granularity)
 
 
-@routes.route("/v1/accounts/{account}/usage/series", methods=["GET"])
+@routes.route("/v1/accounts/{account}/usage/series", methods=["GET"], content_types=ANY_CONTENT)
 @answering(routes)
 def get_series(call: Call, account: str) -> Response:
     """Show what each product used and cost per hour, day or month."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 routes = Blueprint(__name__)
 
 
-@routes.route("/v1/accounts/{account}/usage", methods=["GET"])
+@routes.route("/v1/accounts/{account}/usage", methods=["GET"], content_types=ANY_CONTENT)
 @answering(routes)
 def get_usage(call: Call, account: str) -> Response:
     """Show the Usage tab."""
@@ -35,7 +35,7 @@ def get_usage(call: Call, account: str) -> Response:
     return ok_unless_known(call, _show_tab(call.services.usage.tab(account, period)))
 
 
-@routes.route("/v1/accounts/{account}/balances", methods=["GET"])
+@routes.route("/v1/accounts/{account}/balances", methods=["GET"], content_types=ANY_CONTENT)
 @answering(routes)
 def get_balances(call: Call, account: str) -> Response:
     """Show the balance of every pool."""
@@ -57,7 +57,7 @@ def post_dismiss(call: Call, account: str, warning: str) -> Response:
     return ok({"id": warning, "dismissed": True})
 
 
-@routes.route("/v1/accounts/{account}/invoices", methods=["GET"])
+@routes.route("/v1/accounts/{account}/invoices", methods=["GET"], content_types=ANY_CONTENT)
 @answering(routes)
 def list_invoices(call: Call, account: str) -> Response:
     """List the invoices, newest first."""
@@ -69,7 +69,7 @@ def list_invoices(call: Call, account: str) -> Response:
     )
 
 
-@routes.route("/v1/accounts/{account}/invoices/upcoming", methods=["GET"])
+@routes.route("/v1/accounts/{account}/invoices/upcoming", methods=["GET"], content_types=ANY_CONTENT)
 @answering(routes)
 def get_upcoming_invoice(call: Call, account: str) -> Response:
     """Show the next invoice as it would be now."""
@@ -77,7 +77,7 @@ def get_upcoming_invoice(call: Call, account: str) -> Response:
     return ok({**_show_invoice(call.services.usage.upcoming_invoice(account)), "status": "upcoming"})
 
 
-@routes.route("/v1/accounts/{account}/invoices/{period}", methods=["GET"])
+@routes.route("/v1/accounts/{account}/invoices/{period}", methods=["GET"], content_types=ANY_CONTENT)
 @answering(routes)
 def get_invoice(call: Call, account: str, period: str) -> Response:
     """Show the invoice of a month."""

@@ -283,6 +283,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._server.access_log(f"{self.command} {path} {response.status} {milliseconds:.1f} ms")
 
     do_DELETE = do_GET = do_HEAD = do_OPTIONS = do_PATCH = do_POST = do_PUT = _handle  # noqa: N815 - http.server's
+    do_QUERY = do_TRACE = _handle  # noqa: N815 - as above
 
     def _body_length(self) -> int | None:
         """Return the body's length; None once the request is answered, for it has no length that will do."""

@@ -252,3 +252,11 @@ def test_the_printed_token_may_do_everything(server: Server, client: Client, cus
     """Who starts the server can use all of it at once."""
     for route in ROUTES:
         assert_let_in(ask(client, route, customers[0], server.token), route)
+
+
+def test_a_content_type_without_content_means_nothing(client: Client, customers: tuple[str, str]) -> None:
+    """What is only read answers the same whatever type of content a client says it sends."""
+    for route in ROUTES:
+        if route.method == "GET":
+            answer = client.ask("GET", route.path_for(customers[0]), headers={"Content-Type": "multipart/form-data"})
+            assert_let_in(answer, route)

@@ -299,7 +299,7 @@ class TestRefusals:
         assert_problem(*ask(connection, "GET", path), 404, "not_found")
         assert_problem(*ask(connection, "GET", path, authorization="Bearer é"), 404, "not_found")
 
-    @pytest.mark.parametrize("method", ["POST", "DELETE", "PATCH", "OPTIONS"])
+    @pytest.mark.parametrize("method", ["POST", "DELETE", "PATCH", "OPTIONS", "QUERY", "TRACE"])
     def test_other_method(self, connection: http.client.HTTPConnection, method: str) -> None:
         """A method that the path does not have is refused with those that it has."""
         response, body = ask(connection, method, "/things/one")
