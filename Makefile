@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install run test lint format bench requirements
+.PHONY: help install run test lint format bench requirements release-openapi
 
 help:
 	@echo 'make install       put everything into $(VENV)/'
@@ -21,6 +21,7 @@ help:
 	@echo 'make format        format the code'
 	@echo 'make bench         measure'
 	@echo 'make requirements  pin what the deployed function needs'
+	@echo 'make release-openapi  keep the description of the API as that of this version'
 
 install: $(INSTALLED)
 
@@ -48,6 +49,9 @@ format: install
 
 bench: install
 	$(BIN)/python -m tests.bench $(ARGS)
+
+release-openapi: install
+	$(BIN)/python -m tests.releases
 
 # Chalice is not among them: it adds its own runtime to the package. UPGRADE=--upgrade takes newer versions.
 requirements: install
