@@ -17,6 +17,7 @@ from chalicelib.files.local import LocalReportFiles
 from chalicelib.local.server import LocalServer
 from chalicelib.local.signing_key import SigningKey
 from chalicelib.services.clocks import RealClock
+from tests.description import assert_described
 from tests.unit.services.story import STORAGE, Story, use
 
 
@@ -55,9 +56,11 @@ class Web:
             sent = {"Authorization": f"Bearer {self.token if token is None else token}", **headers}
             connection.request(method, target, headers=sent)
             response = connection.getresponse()
-            return Answer(response.status, response.headers, response.read())
+            answer = Answer(response.status, response.headers, response.read())
         finally:
             connection.close()
+        assert_described(method, parts.path, answer.status, answer.headers, answer.body)
+        return answer
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections import defaultdict
 from functools import cache
 from http import HTTPStatus
 from inspect import getdoc
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
@@ -28,7 +28,7 @@ from chalicelib.api.problems import CONTENT_TYPE, JSON, status_of
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from chalice.app import Chalice
 
@@ -47,6 +47,20 @@ _HEADERS_OF_PROBLEMS: Final = {
     HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),
     HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After",),
     HTTPStatus.SERVICE_UNAVAILABLE: ("Retry-After",),
+}
+_PHRASES: Final = {
+    HTTPStatus.BAD_REQUEST: "The request cannot be read",
+    HTTPStatus.UNAUTHORIZED: "There is no token that can be trusted",
+    HTTPStatus.PAYMENT_REQUIRED: "The payment was declined",
+    HTTPStatus.FORBIDDEN: "The token is not for this",
+    HTTPStatus.NOT_FOUND: "There is no such thing",
+    HTTPStatus.CONFLICT: "It cannot be done as things stand",
+    HTTPStatus.GONE: "It is not kept any more",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The request is too large",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "The request is wrong",
+    HTTPStatus.TOO_MANY_REQUESTS: "There were too many requests",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "The service failed",
+    HTTPStatus.SERVICE_UNAVAILABLE: "The service is busy; nothing is half-done, so that trying again is safe",
 }
 _REQUIRED_HEADERS: Final = frozenset(
     {"X-Request-Id", "WWW-Authenticate", "Location", "Retry-After", "Content-Disposition"}
@@ -76,9 +90,9 @@ def describe(app: Chalice) -> dict[str, Any]:
         for method, route in sorted(methods.items()):
             if method != PREFLIGHT:
                 name = route.view_function.__name__
-                writer = _OperationWriter(path, OPERATIONS[name], schemas, examples[name])
+                writer = _OperationWriter(method, path, OPERATIONS[name], schemas, examples[name])
                 summary = (getdoc(route.view_function) or "").partition("\n")[0]
-                paths.setdefault(path, {})[method.lower()] = writer.operation(name, summary)
+                paths.setdefault(path, {})[method.lower()] = writer.write(name, summary)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Usage", "version": __version__, "description": DESCRIPTION},
@@ -123,18 +137,22 @@ class _Schemas:
         return schema
 
 
-class _OperationWriter:
-    """Writes one operation, at *path*, with its *examples*."""
+class _OperationWriter(NamedTuple):
+    """Writes an *operation*, with its *examples*; what it names goes into *schemas*."""
 
-    def __init__(self, path: str, operation: Operation, schemas: _Schemas, examples: Iterable[Example]) -> None:
-        self._path = path
-        self._operation = operation
-        self._schemas = schemas
-        self._examples = tuple(examples)
-        self._right = tuple(one for one in self._examples if one.status < HTTPStatus.BAD_REQUEST)
+    method: str
+    path: str
+    operation: Operation
+    schemas: _Schemas
+    examples: Sequence[Example]
 
-    def operation(self, name: str, summary: str) -> dict[str, Any]:
-        operation = self._operation
+    @property
+    def granted(self) -> Iterator[Example]:
+        """The examples of requests that are right."""
+        return (one for one in self.examples if one.status < HTTPStatus.BAD_REQUEST)
+
+    def write(self, name: str, summary: str) -> dict[str, Any]:
+        operation = self.operation
         described: dict[str, Any] = {"operationId": name, "summary": summary.rstrip("."), "tags": [operation.tag]}
         if operation.description:
             described["description"] = operation.description
@@ -154,26 +172,26 @@ class _OperationWriter:
         return described
 
     def _parameters(self) -> list[dict[str, Any]]:
-        names = [part[1:-1] for part in self._path.split("/") if part.startswith("{")]
+        names = [part[1:-1] for part in self.path.split("/") if part.startswith("{")]
         of_path = [Parameter(name, *PATH_KINDS[name], place="path", is_required=True) for name in names]
-        of_cache = [IF_NONE_MATCH] if self._operation.is_revalidated else []
-        return [self._parameter(parameter) for parameter in (*of_path, *self._operation.parameters, *of_cache)]
+        of_cache = [IF_NONE_MATCH] if self.operation.is_revalidated else []
+        return [self._parameter(parameter) for parameter in (*of_path, *self.operation.parameters, *of_cache)]
 
     def _parameter(self, parameter: Parameter) -> dict[str, Any]:
         name, place = parameter.name, parameter.place
         default = {} if parameter.default is None else {"default": parameter.default}
-        examples = {one.name: {"value": one.given(place)[name]} for one in self._right if name in one.given(place)}
+        examples = {one.name: {"value": one.given(place)[name]} for one in self.granted if name in one.given(place)}
         return {
             "name": name,
             "in": place,
             "description": parameter.description,
             "required": parameter.is_required,
-            "schema": {**self._schemas.of(parameter.kind), **default},
+            "schema": {**self.schemas.of(parameter.kind), **default},
             **_examples(examples),
         }
 
     def _responses(self) -> dict[str, Any]:
-        operation = self._operation
+        operation = self.operation
         own = _RATE_LIMIT if operation.scope is not None else ()
         entity = _ENTITY if operation.is_revalidated else ()
         responses = {
@@ -183,7 +201,7 @@ class _OperationWriter:
         if operation.is_revalidated:
             responses["304"] = self._answer(304, Answer("The answer at hand is still true"), (*entity, *own))
         codes = defaultdict(list)
-        for code in problem_codes(operation, self._path):
+        for code in problem_codes(operation, self.path):
             codes[status_of(code)].append(code)
         for status, of_status in codes.items():
             headers = () if status is HTTPStatus.UNAUTHORIZED else own
@@ -198,21 +216,21 @@ class _OperationWriter:
         return {**described, "content": content} if content else described
 
     def _problem(self, status: HTTPStatus, codes: list[str], headers: Iterable[str]) -> dict[str, Any]:
-        schema = {**self._schemas.of(Problem), "properties": {"code": {"enum": codes}}}
+        schema = {**self.schemas.of(Problem), "properties": {"code": {"enum": codes}}}
         return {
-            "description": status.phrase,
+            "description": _PHRASES[status],
             "headers": _refer(*_ALWAYS, *_HEADERS_OF_PROBLEMS.get(status, ()), *headers),
             "content": {CONTENT_TYPE: {"schema": schema, **self._answered(status, JSON)}},
         }
 
     def _content(self, kind: Any, examples: Mapping[str, Any]) -> dict[str, Any]:
-        return {"schema": self._schemas.of(kind), **examples}
+        return {"schema": self.schemas.of(kind), **examples}
 
     def _sent_as(self, content: str) -> dict[str, Any]:
         return _examples(
             {
                 one.name: {"value": one.body}
-                for one in self._right
+                for one in self.granted
                 if one.body is not None and one.content_type == content
             }
         )
@@ -221,7 +239,7 @@ class _OperationWriter:
         return _examples(
             {
                 one.name: {"value": one.answer, REQUEST: self._request(one)}
-                for one in self._examples
+                for one in self.examples
                 if one.status == status and one.answered_as == content and one.answer is not None
             }
         )
@@ -231,7 +249,8 @@ class _OperationWriter:
         content_type = {} if example.body is None else {"Content-Type": example.content_type}
         body = {} if example.body is None else {"body": example.body}
         headers = {**example.headers, **content_type}
-        return {"target": example.target(self._path), **({"headers": headers} if headers else {}), **body}
+        request = {"method": self.method, "target": example.target(self.path)}
+        return {**request, **({"headers": headers} if headers else {}), **body}
 
 
 def _examples(named: dict[str, Any]) -> dict[str, Any]:

@@ -147,7 +147,10 @@ def _examples(responses: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _request(request: Mapping[str, Any]) -> str:
-    lines = [request["target"], *(f"{name}: {value}" for name, value in request.get("headers", {}).items())]
+    lines = [
+        f"{request['method']} {request['target']}",
+        *(f"{name}: {value}" for name, value in request.get("headers", {}).items()),
+    ]
     body = f"\n\n{_shown(request['body'])}" if "body" in request else ""
     return escape("\n".join(lines)) + body
 
