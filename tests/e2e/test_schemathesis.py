@@ -35,16 +35,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize(
-    ("has_token", "options"),
+    ("has_scopes", "options"),
     [(True, ("--phases=examples,coverage,fuzzing,stateful", "--max-examples=10")), (False, ("--phases=coverage",))],
-    ids=["with every scope", "without a token"],
+    ids=["with every scope", "without a scope"],
 )
-def test_drawn_requests(server: Server, tmp_path: Path, options: tuple[str, ...], *, has_token: bool) -> None:
+def test_drawn_requests(server: Server, tmp_path: Path, options: tuple[str, ...], *, has_scopes: bool) -> None:
     """Whatever is sent, the answer is described, fits, and is no failure of the service's own."""
-    token = [f"--header=Authorization: Bearer {server.token}"] if has_token else []
+    token = server.token if has_scopes else server.token_for()
     command = [COMMAND, f"--config-file={SETTINGS}", "run", f"{server.url}/openapi.json", f"--url={server.url}"]
     run = subprocess.run(
-        [*command, "--no-color", *options, *token],
+        [*command, "--no-color", f"--header=Authorization: Bearer {token}", *options],
         check=False,
         cwd=tmp_path,
         capture_output=True,

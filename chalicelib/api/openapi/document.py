@@ -42,7 +42,6 @@ _SCHEMA_REF: Final = "#/components/schemas/{name}"
 _SCHEME: Final = "bearer"
 _ALWAYS: Final = ("X-Request-Id",)
 _RATE_LIMIT: Final = ("RateLimit", "RateLimit-Policy")
-_ENTITY: Final = ("ETag", "X-As-Of")
 _HEADERS_OF_PROBLEMS: Final = {
     HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),
     HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After",),
@@ -193,7 +192,7 @@ class _OperationWriter(NamedTuple):
     def _responses(self) -> dict[str, Any]:
         operation = self.operation
         own = _RATE_LIMIT if operation.scope is not None else ()
-        entity = _ENTITY if operation.is_revalidated else ()
+        entity = _entity_headers(operation.answers[HTTPStatus.OK]) if operation.is_revalidated else ()
         responses = {
             str(status): self._answer(status, answer, (*answer.headers, *entity, *own))
             for status, answer in operation.answers.items()
@@ -251,6 +250,11 @@ class _OperationWriter(NamedTuple):
         headers = {**example.headers, **content_type}
         request = {"method": self.method, "target": example.target(self.path)}
         return {**request, **({"headers": headers} if headers else {}), **body}
+
+
+def _entity_headers(answer: Answer) -> tuple[str, ...]:
+    """Name the headers of an answer that need not be sent again: that to it, and its time where it has one."""
+    return ("ETag", "X-As-Of") if "as_of" in answer.kinds[JSON].__struct_fields__ else ("ETag",)
 
 
 def _examples(named: dict[str, Any]) -> dict[str, Any]:
