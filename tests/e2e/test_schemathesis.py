@@ -29,7 +29,7 @@ LEFT_OUT: Final = 2
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Run a server on which the examples of the description find what they speak of."""
     with Server(tmp_path_factory.mktemp("home"), "--no-demo", "--test-clock", START) as server:
-        Teller(server).tell_beginning()
+        Teller(server).tell_what_is_granted()
         yield server
         assert server.failures == []
 
