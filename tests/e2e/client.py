@@ -1,4 +1,4 @@
-"""An HTTP client that speaks to the service as a customer's programs do, and knows nothing of how it is built."""
+"""An HTTP client that speaks to the service as a customer's programs do, and knows no more of it than is described."""
 
 from __future__ import annotations
 
