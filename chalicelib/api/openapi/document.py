@@ -62,7 +62,7 @@ _PHRASES: Final = {
     HTTPStatus.SERVICE_UNAVAILABLE: "The service is busy; nothing is half-done, so that trying again is safe",
 }
 _REQUIRED_HEADERS: Final = frozenset(
-    {"X-Request-Id", "WWW-Authenticate", "Location", "Retry-After", "Content-Disposition"}
+    {"X-Request-Id", "WWW-Authenticate", "Location", "Retry-After", "Content-Disposition", "ETag", "X-As-Of"}
 )
 _HEADERS: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "X-Request-Id": ({"type": "string"}, "Names the request in the logs."),

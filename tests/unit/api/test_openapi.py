@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,13 +16,15 @@ from openapi_spec_validator import validate
 
 from app import app
 from chalicelib import __version__
-from chalicelib.api.fields import MONEY_PATTERN, PAYMENT_PATTERN, PERIOD_PATTERN, QUANTITY_PATTERN
+from chalicelib.api.fields import MONEY_PATTERN, NAME_PATTERN, PAYMENT_PATTERN, PERIOD_PATTERN, QUANTITY_PATTERN
 from chalicelib.api.openapi.document import describe
 from chalicelib.api.openapi.operations import OPERATIONS, PriceRowBody
+from chalicelib.api.parameters import check_name
 from chalicelib.api.problems import status_of
 from chalicelib.domain.money import NotADecimalError, parse_money, parse_payment, parse_quantity
 from chalicelib.domain.periods import Period
 from chalicelib.domain.rate_card import COLUMNS
+from chalicelib.services.errors import RefusedError
 
 
 @pytest.fixture(scope="module")
@@ -132,8 +135,9 @@ NEARLY = st.text("0123456789.-+e ", max_size=30)
         (QUANTITY_PATTERN, parse_quantity),
         (PAYMENT_PATTERN, lambda text: parse_payment(text, "CLF")),
         (PERIOD_PATTERN, Period.parse),
+        (NAME_PATTERN, partial(check_name, "/name")),
     ],
-    ids=["money", "quantity", "payment", "period"],
+    ids=["money", "quantity", "payment", "period", "name"],
 )
 @given(data=st.data())
 def test_patterns_are_the_parsers_rules(pattern: str, parse: Any, data: st.DataObject) -> None:
@@ -142,7 +146,7 @@ def test_patterns_are_the_parsers_rules(pattern: str, parse: Any, data: st.DataO
     try:
         parse(text)
         is_read = True
-    except (NotADecimalError, ValueError):
+    except (NotADecimalError, RefusedError, ValueError):
         is_read = False
 
     matches = Draft202012Validator({"type": "string", "pattern": pattern}).is_valid(text)
