@@ -6,12 +6,14 @@ PORT ?= 8000
 WORKERS ?= auto
 # More words for the command behind `make run` and `make bench`, such as ARGS=--no-demo.
 ARGS ?=
+# A stage of infra/stages.toml.
+STAGE ?= dev
 
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install run test lint format bench requirements release-openapi
+.PHONY: help install run test lint format bench requirements release-openapi package
 
 help:
 	@echo 'make install       put everything into $(VENV)/'
@@ -20,6 +22,7 @@ help:
 	@echo 'make lint          check without testing'
 	@echo 'make format        format the code'
 	@echo 'make bench         measure'
+	@echo 'make package       leave the template of STAGE ($(STAGE)) and its zip in build/package/'
 	@echo 'make requirements  pin what the deployed function needs'
 	@echo 'make release-openapi  keep the description of the API as that of this version'
 
@@ -38,7 +41,7 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/interrogate --quiet chalicelib tests
+	$(BIN)/interrogate --quiet chalicelib infra tests
 
 test: lint
 	$(BIN)/pytest --numprocesses $(WORKERS) --cov=chalicelib
@@ -52,6 +55,9 @@ bench: install
 
 release-openapi: install
 	$(BIN)/python -m tests.releases
+
+package: install
+	$(BIN)/python -m infra.package --stage $(STAGE) $(ARGS)
 
 # Chalice is not among them: it adds its own runtime to the package. UPGRADE=--upgrade takes newer versions.
 requirements: install

@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREFIX: Final = "USAGE_TAB_"
+PRODUCTION: Final = "prod"
+"""The stage in which money and time are real, and nothing else is accepted."""
+
 LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 SANDBOX: Final = "sandbox"
 STRIPE: Final = "stripe"
-GATEWAYS: Final = (SANDBOX, STRIPE)
+NO_GATEWAY: Final = "none"
+GATEWAYS: Final = (SANDBOX, STRIPE, NO_GATEWAY)
 SANDBOX_LATENCY_MS_MAX: Final = 60_000
 
 REQUESTS_PER_SECOND_MAX: Final = 1_000_000
@@ -51,15 +55,18 @@ class Settings:
     """
     The settings of one running service.
 
-    *store* is the URL of a DynamoDB endpoint, None for AWS's own; *event_bus* is the name of an EventBridge bus, None
-    for the log; *work_queue* and *dead_letters* are the URLs of SQS queues, None where jobs do all by themselves;
-    *event_dead_letters* is that of events which the stream brought in vain, *metering_dead_letters* that of its batches
-    which Lambda has given up; *report_bucket* is the name of an S3 bucket for large reports, None for this machine's
-    disk, *report_queue* the URL of the SQS queue of those to write, None for a thread; *retention_months* is how long
-    usage is kept; *requests_per_second* are those of one client to one process; *console_origins* are the other origins
-    whose pages may use the API; *oidc* is where the page signs its reader in, None where tokens are handed to it.
+    *stage* is where it is deployed, None on a machine of its own; *store* is the URL of a DynamoDB endpoint, None for
+    AWS's own; *payment_gateway* is `none` for a process that takes no payments; *event_bus* is the name of an
+    EventBridge bus, None for the log; *work_queue* and *dead_letters* are the URLs of SQS queues, None where jobs do
+    all by themselves; *event_dead_letters* is that of events which the stream brought in vain, *metering_dead_letters*
+    that of its batches which Lambda has given up; *report_bucket* is the name of an S3 bucket for large reports, None
+    for this machine's disk, *report_queue* the URL of the SQS queue of those to write, None for a thread;
+    *retention_months* is how long usage is kept; *requests_per_second* are those of one client to one process;
+    *console_origins* are the other origins whose pages may use the API; *oidc* is where the page signs its reader in,
+    None where tokens are handed to it.
     """
 
+    stage: str | None = None
     store: str | None = None
     state_table: str = "usage-tab-state"
     pages_table: str = "usage-tab-pages"
@@ -99,9 +106,17 @@ class Settings:
         jwks_url = source.url("JWKS_URL", secure=True)
         if jwks_file and jwks_url:
             _refuse("JWKS_FILE", "cannot be set beside USAGE_TAB_JWKS_URL")
-        if source.one_of("PAYMENT_GATEWAY", GATEWAYS, SANDBOX) == STRIPE and source.text("STRIPE_API_KEY") is None:
+        gateway = source.one_of("PAYMENT_GATEWAY", GATEWAYS, cls.payment_gateway)
+        test_clock = source.flag("TEST_CLOCK", default=cls.test_clock)
+        # What the secret holds is added to the environment later: until then a key may still come.
+        if gateway == STRIPE and source.text("STRIPE_API_KEY") is None and source.text("SECRET") is None:
             _refuse("STRIPE_API_KEY", "must be set where payments go through stripe")
+        if source.text("STAGE") == PRODUCTION and gateway == SANDBOX:
+            _refuse("PAYMENT_GATEWAY", f"must not be {SANDBOX} in the stage {PRODUCTION}, where payments are real")
+        if source.text("STAGE") == PRODUCTION and test_clock:
+            _refuse("TEST_CLOCK", f"must not be switched on in the stage {PRODUCTION}, where time is real")
         return cls(
+            stage=source.text("STAGE"),
             store=source.url("STORE", secure=False),
             state_table=source.text("STATE_TABLE") or cls.state_table,
             pages_table=source.text("PAGES_TABLE") or cls.pages_table,
@@ -111,7 +126,7 @@ class Settings:
             issuer=source.text("ISSUER"),
             audience=source.text("AUDIENCE"),
             oidc=source.oidc_client(),
-            payment_gateway=source.one_of("PAYMENT_GATEWAY", GATEWAYS, cls.payment_gateway),
+            payment_gateway=gateway,
             sandbox_latency_ms=source.whole_number("SANDBOX_LATENCY_MS", 0, SANDBOX_LATENCY_MS_MAX, 0),
             stripe_api_key=source.text("STRIPE_API_KEY"),
             stripe_webhook_secret=source.text("STRIPE_WEBHOOK_SECRET"),
@@ -122,7 +137,7 @@ class Settings:
             metering_dead_letters=source.url("METERING_DEAD_LETTERS", secure=False),
             report_bucket=source.text("REPORT_BUCKET"),
             report_queue=source.url("REPORT_QUEUE", secure=False),
-            test_clock=source.flag("TEST_CLOCK", default=cls.test_clock),
+            test_clock=test_clock,
             retention_months=source.whole_number(
                 "RETENTION_MONTHS", RETENTION_MONTHS_MIN, RETENTION_MONTHS_MAX, cls.retention_months
             ),

@@ -17,7 +17,7 @@ from chalicelib.api.problems import JSON, problem
 from chalicelib.api.rate_limit import RequestLimiter
 from chalicelib.domain.names import is_name
 from chalicelib.observability import is_deployed, logger, one_call
-from chalicelib.settings import Settings
+from chalicelib.settings import Settings, SettingsError
 
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _EVENTS: Final = ("scheduled", "sqs", "kinesis", "dynamodb", "pure_lambda")
 
 class _Parts(NamedTuple):
     services: Services
-    verifier: TokenVerifier
+    verifier: TokenVerifier | None
     limiter: RequestLimiter
     cross_origin: CrossOrigin
     oidc: OidcClient | None
@@ -57,7 +57,7 @@ class Application(Chalice):
     own with `use`.
     """
 
-    def __init__(self, name: str, connect: Callable[[], tuple[Services, TokenVerifier, Settings]]) -> None:
+    def __init__(self, name: str, connect: Callable[[], tuple[Services, TokenVerifier | None, Settings]]) -> None:
         """Name the application."""
         super().__init__(name, configure_logs=False)
         for kind in _EVENTS:
@@ -65,7 +65,12 @@ class Application(Chalice):
         self._connect = connect
         self._connected: _Parts | None = None
 
-    def use(self, services: Services, verifier: TokenVerifier, settings: Settings = Settings()) -> None:  # noqa: B008 - frozen
+    def use(
+        self,
+        services: Services,
+        verifier: TokenVerifier | None,
+        settings: Settings = Settings(),  # noqa: B008 - frozen
+    ) -> None:
         """
         Answer from *services*, to whom *verifier* trusts, as many requests and to such origins as *settings* say.
 
@@ -82,7 +87,14 @@ class Application(Chalice):
 
     @property
     def verifier(self) -> TokenVerifier:
-        """Return the judge of bearer tokens."""
+        """
+        Return the judge of bearer tokens.
+
+        Raises:
+            SettingsError: where no key set is named.
+        """
+        if self._parts.verifier is None:
+            raise SettingsError("USAGE_TAB_JWKS_URL or USAGE_TAB_JWKS_FILE must be set")
         return self._parts.verifier
 
     @property

@@ -1,0 +1,72 @@
+"""
+The settings that nobody may read: a deployed function takes them from AWS Secrets Manager when it starts.
+
+The secret is a JSON object of settings under the names of their variables. It is Secrets Manager rather than the
+Parameter Store since one call brings all of them, and its client takes a quarter of the time to make.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import msgspec
+
+from chalicelib.settings import PREFIX, SettingsError
+
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VARIABLE: Final = f"{PREFIX}SECRET"
+"""Names the secret, by its ARN."""
+
+MEMBERS: Final = tuple(
+    PREFIX + name for name in ("AUDIENCE", "ISSUER", "JWKS_URL", "STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRET")
+)
+"""What a secret may hold."""
+
+_REGION_IN_ARN: Final = 3
+
+
+def with_secret(environ: Mapping[str, str]) -> dict[str, str]:
+    """
+    Return *environ* with what the secret that it names holds besides, or as it is where it names none.
+
+    Raises:
+        SettingsError: where the secret cannot be read, or holds something else; the message has nothing of it.
+    """
+    rest = {name: value for name, value in environ.items() if name != VARIABLE}
+    secret = environ.get(VARIABLE, "").strip()
+    return {**_read(secret), **rest} if secret else rest
+
+
+def _read(secret: str) -> dict[str, str]:
+    try:
+        members = msgspec.json.decode(_fetch(secret), type=dict[str, str])
+    except msgspec.DecodeError:
+        _refuse("does not hold a JSON object of texts")
+    if strange := members.keys() - set(MEMBERS):
+        _refuse(f"holds {', '.join(sorted(strange))}; it may hold {', '.join(MEMBERS)}")
+    return members
+
+
+def _fetch(secret: str) -> str:
+    from botocore.config import Config  # noqa: PLC0415 - only where there is a secret
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as above
+    from botocore.session import get_session  # noqa: PLC0415 - as above
+
+    parts = secret.split(":")
+    if len(parts) <= _REGION_IN_ARN:
+        _refuse("must be the ARN of a secret")
+    config = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
+    client: Any = get_session().create_client("secretsmanager", region_name=parts[_REGION_IN_ARN], config=config)
+    try:
+        return str(client.get_secret_value(SecretId=secret)["SecretString"])
+    except ClientError as error:
+        _refuse(f"cannot be read: {error.response['Error']['Code']}")
+    except BotoCoreError as error:
+        _refuse(f"cannot be read: {type(error).__name__}")
+
+
+def _refuse(problem: str) -> NoReturn:
+    raise SettingsError(f"{VARIABLE} {problem}")

@@ -1,0 +1,203 @@
+"""The API before the function: limits, logs, answers of the gateway itself, and the firewall."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from chalicelib.api.problems import CONTENT_TYPE, problem
+from infra.functions import log_group
+from infra.intrinsics import Resource, Resources, arn, ref, sub
+from infra.rollout import API as HANDLER
+
+
+if TYPE_CHECKING:
+    from infra.stages import Stage
+
+API: Final = "RestAPI"
+PERMISSION: Final = f"{HANDLER}InvokePermission"
+LOG: Final = f"{API}Log"
+WEB_ACL: Final = "WebACL"
+
+_REQUESTS_OF_AN_ADDRESS_MAX: Final = 10_000
+"""In five minutes."""
+_RETRY_AFTER_SECONDS: Final = 1
+
+
+def api(chalice: Resources, stage: Stage) -> Resources:
+    """Return the API that *chalice* has described, completed, and what stands before it."""
+    definition = chalice[API]["Properties"]["DefinitionBody"]
+    _call_alias(definition)
+    completed = {
+        **chalice[API]["Properties"],
+        "DefinitionBody": definition,
+        "OpenApiVersion": "2.0",  # without it, SAM makes a second stage that nobody asked for
+        "TracingEnabled": False,
+        "MethodSettings": [_limits(stage)],
+        "AccessLogSetting": {"DestinationArn": arn(LOG), "Format": _access_log_format()},
+        "GatewayResponses": _gateway_responses(stage),
+    }
+    resources = {
+        API: {"Type": chalice[API]["Type"], "Properties": completed},
+        PERMISSION: _on_alias(chalice[PERMISSION]),
+        LOG: log_group(stage),
+    }
+    if stage.gateway_log_role:
+        resources |= _leave_to_write_logs()
+        resources[API]["DependsOn"] = _ACCOUNT
+    if stage.web_acl:
+        resources |= _firewall()
+    return resources
+
+
+def _call_alias(definition: dict[str, Any]) -> None:
+    """Have every path answered by the version that is live."""
+    for path in definition["paths"].values():
+        for method in path.values():
+            integration = method.get("x-amazon-apigateway-integration", {})
+            if "uri" in integration:
+                uri = integration["uri"]["Fn::Sub"].replace(f"${{{HANDLER}.Arn}}", f"${{{HANDLER}.Alias}}")
+                integration["uri"] = sub(uri)
+
+
+def _on_alias(permission: Resource) -> Resource:
+    return {**permission, "Properties": {**permission["Properties"], "FunctionName": ref(f"{HANDLER}.Alias")}}
+
+
+def _limits(stage: Stage) -> dict[str, Any]:
+    return {
+        "ResourcePath": "/*",
+        "HttpMethod": "*",
+        "ThrottlingRateLimit": stage.requests_per_second,
+        "ThrottlingBurstLimit": stage.requests_burst,
+        "MetricsEnabled": True,
+        "LoggingLevel": "OFF",  # the access log tells of every request; this one could hold bodies
+        "DataTraceEnabled": False,
+    }
+
+
+def _access_log_format() -> str:
+    """Return the line of a request: no token, and of the path no query, which may hold what a customer typed."""
+    fields = {
+        "request_id": "$context.requestId",
+        "time": "$context.requestTime",
+        "address": "$context.identity.sourceIp",
+        "method": "$context.httpMethod",
+        "path": "$context.path",
+        "resource": "$context.resourcePath",
+        "status": "$context.status",
+        "answered_by": "$context.error.responseType",
+        "latency_ms": "$context.responseLatency",
+        "function_latency_ms": "$context.integrationLatency",
+        "bytes": "$context.responseLength",
+    }
+    return json.dumps(fields)
+
+
+_ANSWERS: Final = {
+    "DEFAULT_4XX": ("malformed_body", None, "the request cannot be read"),
+    "DEFAULT_5XX": ("internal_error", None, "the request could not be answered"),
+    "MISSING_AUTHENTICATION_TOKEN": ("not_found", None, "there is nothing at this path, or not by this method"),
+    "RESOURCE_NOT_FOUND": ("not_found", None, "there is nothing at this path"),
+    "REQUEST_TOO_LARGE": ("body_too_large", None, "the body is too large"),
+    "UNSUPPORTED_MEDIA_TYPE": ("unsupported_media_type", None, "the body is of a type that is not taken here"),
+    "WAF_FILTERED": ("refused", 403, "the request was refused before it was read"),
+    "ACCESS_DENIED": ("refused", 403, "the request was refused before it was read"),
+    "THROTTLED": ("too_many_requests", 429, "there are too many requests"),
+    "QUOTA_EXCEEDED": ("too_many_requests", 429, "there are too many requests"),
+    "INTEGRATION_TIMEOUT": ("busy", None, "the answer took too long; whether the request was carried out is not known"),
+    "INTEGRATION_FAILURE": ("busy", None, "the request could not be answered now"),
+}
+"""What API Gateway answers by itself, in the words of the API: code, status where it is not the code's, detail."""
+
+
+def _gateway_responses(stage: Stage) -> dict[str, Any]:
+    """Return problems as the function would write them: without them, a caller would have to read two languages."""
+    return {kind: _gateway_response(*answer, stage) for kind, answer in _ANSWERS.items()}
+
+
+def _gateway_response(code: str, status: int | None, detail: str, stage: Stage) -> dict[str, Any]:
+    body = json.loads(problem(code, detail).to_dict()["body"])
+    body["status"] = status or body["status"]
+    headers = {
+        "X-Request-Id": "context.requestId",
+        "X-Content-Type-Options": "'nosniff'",
+        "Cache-Control": "'no-store'",
+    }
+    if body["status"] in _WORTH_ANOTHER_TRY:
+        headers["Retry-After"] = f"'{_RETRY_AFTER_SECONDS}'"
+    if stage.console_origins:
+        # One origin is all that a fixed header can name; it lets its pages read why they were refused.
+        headers |= {"Access-Control-Allow-Origin": f"'{stage.console_origins[0]}'", "Vary": "'Origin'"}
+    return {
+        "StatusCode": body["status"],
+        "ResponseParameters": {"Headers": headers},
+        "ResponseTemplates": {CONTENT_TYPE: json.dumps(body)},
+    }
+
+
+_WORTH_ANOTHER_TRY: Final = frozenset({429, 503})
+
+_ACCOUNT: Final = "GatewayAccount"
+_ACCOUNT_ROLE: Final = "GatewayAccountRole"
+
+
+def _leave_to_write_logs() -> Resources:
+    """Return what allows API Gateway to write logs: a setting of the account, for all APIs in it."""
+    trust = {"Effect": "Allow", "Principal": {"Service": "apigateway.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    return {
+        _ACCOUNT_ROLE: {
+            "Type": "AWS::IAM::Role",
+            "Properties": {
+                "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
+                "ManagedPolicyArns": [
+                    sub("arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs")
+                ],
+            },
+        },
+        _ACCOUNT: {"Type": "AWS::ApiGateway::Account", "Properties": {"CloudWatchRoleArn": arn(_ACCOUNT_ROLE)}},
+    }
+
+
+def _firewall() -> Resources:
+    """Return a web ACL: addresses that ask far too often, and those known for attacks, are refused."""
+    stage_arn = sub(
+        f"arn:${{AWS::Partition}}:apigateway:${{AWS::Region}}::/restapis/${{{API}}}/stages/${{{API}.Stage}}"
+    )
+    per_address = {
+        "Name": "requests-of-an-address",
+        "Priority": 0,
+        "Action": {"Block": {}},
+        "Statement": {"RateBasedStatement": {"Limit": _REQUESTS_OF_AN_ADDRESS_MAX, "AggregateKeyType": "IP"}},
+        "VisibilityConfig": _counted("requests-of-an-address"),
+    }
+    groups = ("AWSManagedRulesAmazonIpReputationList", "AWSManagedRulesKnownBadInputsRuleSet")
+    managed = [
+        {
+            "Name": group,
+            "Priority": priority,
+            "OverrideAction": {"None": {}},
+            "Statement": {"ManagedRuleGroupStatement": {"VendorName": "AWS", "Name": group}},
+            "VisibilityConfig": _counted(group),
+        }
+        for priority, group in enumerate(groups, start=1)
+    ]
+    return {
+        WEB_ACL: {
+            "Type": "AWS::WAFv2::WebACL",
+            "Properties": {
+                "Scope": "REGIONAL",
+                "DefaultAction": {"Allow": {}},
+                "Rules": [per_address, *managed],
+                "VisibilityConfig": _counted("usage-tab"),
+            },
+        },
+        f"{WEB_ACL}Association": {
+            "Type": "AWS::WAFv2::WebACLAssociation",
+            "Properties": {"ResourceArn": stage_arn, "WebACLArn": arn(WEB_ACL)},
+        },
+    }
+
+
+def _counted(metric: str) -> dict[str, Any]:
+    return {"CloudWatchMetricsEnabled": True, "MetricName": metric, "SampledRequestsEnabled": False}

@@ -1,0 +1,110 @@
+"""The whole template of a stage: what Chalice makes of `app.py`, completed, and all that Chalice cannot say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from infra.api import api
+from infra.chalice_template import chalice_template
+from infra.data import PAGES_TABLE, REPORT_BUCKET, STATE_TABLE, data
+from infra.functions import FUNCTIONS, functions
+from infra.intrinsics import Resources, ref
+from infra.queues import EVENT_DEAD_LETTERS, REPORTS, WORK, WORK_DEAD_LETTERS, queues
+from infra.rollout import alarms
+from infra.secrets import SECRET, secrets
+from infra.streams import EVENT_BUS, METERING_STREAM, streams
+
+
+if TYPE_CHECKING:
+    from infra.stages import Stage
+
+FRAGMENTS: Final = tuple(Path(__file__).with_name(name) for name in ("alarms.json", "dashboard.json"))
+"""Resources that are the same in every stage, in CloudFormation's own words."""
+
+_FUNCTION: Final = "AWS::Serverless::Function"
+
+
+class DoubleError(ValueError):
+    """Two parts of the template describe the same resource; the message names it."""
+
+
+def template(stage: Stage) -> dict[str, Any]:
+    """
+    Return the SAM template of *stage*.
+
+    Raises:
+        UndescribedError: where `app.py` has other functions than `FUNCTIONS` describes.
+        DoubleError: where two parts describe the same resource.
+    """
+    chalice = chalice_template(stage)
+    found = {name: resource for name, resource in chalice["Resources"].items() if resource["Type"] == _FUNCTION}
+    return {
+        **chalice,
+        "Description": f"usage-tab, stage {stage.name}",
+        "Globals": {"Function": {"Environment": {"Variables": _environment(stage)}}},
+        "Outputs": {**chalice["Outputs"], **_outputs()},
+        "Resources": _together(
+            functions(found, stage),
+            api(chalice["Resources"], stage),
+            data(stage),
+            queues(_rules(found)),
+            streams(stage),
+            secrets(stage),
+            alarms([name for name, function in FUNCTIONS.items() if function.has_alias and name in found]),
+            *(json.loads(file.read_text())["Resources"] for file in FRAGMENTS if file.exists()),
+        ),
+    }
+
+
+def _together(*parts: Resources) -> Resources:
+    together: Resources = {}
+    for part in parts:
+        if doubles := together.keys() & part.keys():
+            raise DoubleError(f"described twice: {', '.join(sorted(doubles))}")
+        together |= part
+    return together
+
+
+def _rules(found: Resources) -> tuple[str, ...]:
+    """Return the names that SAM gives the rules of schedules."""
+    return tuple(
+        f"{function}{event}"
+        for function, resource in found.items()
+        for event, source in resource["Properties"].get("Events", {}).items()
+        if source["Type"] == "Schedule"
+    )
+
+
+def _environment(stage: Stage) -> dict[str, Any]:
+    return {
+        "USAGE_TAB_STAGE": stage.name,
+        "USAGE_TAB_STATE_TABLE": ref(STATE_TABLE),
+        "USAGE_TAB_PAGES_TABLE": ref(PAGES_TABLE),
+        "USAGE_TAB_EVENT_BUS": ref(EVENT_BUS),
+        "USAGE_TAB_WORK_QUEUE": ref(WORK),
+        "USAGE_TAB_DEAD_LETTERS": ref(WORK_DEAD_LETTERS),
+        "USAGE_TAB_EVENT_DEAD_LETTERS": ref(EVENT_DEAD_LETTERS),
+        "USAGE_TAB_REPORT_QUEUE": ref(REPORTS),
+        "USAGE_TAB_REPORT_BUCKET": ref(REPORT_BUCKET),
+        "USAGE_TAB_PAYMENT_GATEWAY": "none",
+        "USAGE_TAB_TEST_CLOCK": json.dumps(stage.test_clock),
+        "USAGE_TAB_RETENTION_MONTHS": str(stage.retention_months),
+        "USAGE_TAB_CONSOLE_ORIGIN": ",".join(stage.console_origins),
+        "USAGE_TAB_LOG_LEVEL": stage.log_level,
+    }
+
+
+def _outputs() -> dict[str, Any]:
+    values = {
+        "StateTableName": ref(STATE_TABLE),
+        "PagesTableName": ref(PAGES_TABLE),
+        "MeteringStreamName": ref(METERING_STREAM),
+        "EventBusName": ref(EVENT_BUS),
+        "EventDeadLettersUrl": ref(EVENT_DEAD_LETTERS),
+        "WorkDeadLettersUrl": ref(WORK_DEAD_LETTERS),
+        "ReportBucketName": ref(REPORT_BUCKET),
+        "SecretArn": ref(SECRET),
+    }
+    return {name: {"Value": value} for name, value in values.items()}
