@@ -11,21 +11,22 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import msgspec
 
-from chalicelib.settings import PREFIX, SettingsError
+from chalicelib.settings import PREFIX, Settings, SettingsError
 
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 VARIABLE: Final = f"{PREFIX}SECRET"
-"""Names the secret, by its ARN."""
+"""Names the secret, by its ARN or its name."""
 
 MEMBERS: Final = tuple(
     PREFIX + name for name in ("AUDIENCE", "ISSUER", "JWKS_URL", "STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRET")
 )
 """What a secret may hold."""
 
-_REGION_IN_ARN: Final = 3
+_EMPTY: Final = "ResourceNotFoundException"
+"""What is said of a secret that nobody has put anything into yet."""
 
 
 def with_secret(environ: Mapping[str, str]) -> dict[str, str]:
@@ -37,12 +38,12 @@ def with_secret(environ: Mapping[str, str]) -> dict[str, str]:
     """
     rest = {name: value for name, value in environ.items() if name != VARIABLE}
     secret = environ.get(VARIABLE, "").strip()
-    return {**_read(secret), **rest} if secret else rest
+    return {**_read(secret, Settings.from_environment(environ).region), **rest} if secret else rest
 
 
-def _read(secret: str) -> dict[str, str]:
+def _read(secret: str, region: str) -> dict[str, str]:
     try:
-        members = msgspec.json.decode(_fetch(secret), type=dict[str, str])
+        members = msgspec.json.decode(_fetch(secret, region), type=dict[str, str])
     except msgspec.DecodeError:
         _refuse("does not hold a JSON object of texts")
     if strange := members.keys() - set(MEMBERS):
@@ -50,20 +51,20 @@ def _read(secret: str) -> dict[str, str]:
     return members
 
 
-def _fetch(secret: str) -> str:
+def _fetch(secret: str, region: str) -> str:
     from botocore.config import Config  # noqa: PLC0415 - only where there is a secret
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as above
     from botocore.session import get_session  # noqa: PLC0415 - as above
 
-    parts = secret.split(":")
-    if len(parts) <= _REGION_IN_ARN:
-        _refuse("must be the ARN of a secret")
     config = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
-    client: Any = get_session().create_client("secretsmanager", region_name=parts[_REGION_IN_ARN], config=config)
+    client: Any = get_session().create_client("secretsmanager", region_name=region, config=config)
     try:
         return str(client.get_secret_value(SecretId=secret)["SecretString"])
     except ClientError as error:
-        _refuse(f"cannot be read: {error.response['Error']['Code']}")
+        code = error.response["Error"]["Code"]
+        if code == _EMPTY:
+            return "{}"
+        _refuse(f"cannot be read: {code}")
     except BotoCoreError as error:
         _refuse(f"cannot be read: {type(error).__name__}")
 

@@ -9,6 +9,7 @@ from chalicelib.api.problems import CONTENT_TYPE, problem
 from infra.functions import log_group
 from infra.intrinsics import Resource, Resources, arn, ref, sub
 from infra.rollout import API as HANDLER
+from infra.rollout import alias_of
 
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 API: Final = "RestAPI"
 PERMISSION: Final = f"{HANDLER}InvokePermission"
+LIVE: Final = alias_of(HANDLER)
 LOG: Final = f"{API}Log"
 WEB_ACL: Final = "WebACL"
 
@@ -27,6 +29,7 @@ _RETRY_AFTER_SECONDS: Final = 1
 def api(chalice: Resources, stage: Stage) -> Resources:
     """Return the API that *chalice* has described, completed, and what stands before it."""
     definition = chalice[API]["Properties"]["DefinitionBody"]
+    definition["info"]["title"] = sub("${AWS::StackName}")  # metrics go by it
     _call_alias(definition)
     completed = {
         **chalice[API]["Properties"],
@@ -56,12 +59,12 @@ def _call_alias(definition: dict[str, Any]) -> None:
         for method in path.values():
             integration = method.get("x-amazon-apigateway-integration", {})
             if "uri" in integration:
-                uri = integration["uri"]["Fn::Sub"].replace(f"${{{HANDLER}.Arn}}", f"${{{HANDLER}.Alias}}")
+                uri = integration["uri"]["Fn::Sub"].replace(f"${{{HANDLER}.Arn}}", f"${{{LIVE}}}")
                 integration["uri"] = sub(uri)
 
 
 def _on_alias(permission: Resource) -> Resource:
-    return {**permission, "Properties": {**permission["Properties"], "FunctionName": ref(f"{HANDLER}.Alias")}}
+    return {**permission, "Properties": {**permission["Properties"], "FunctionName": ref(LIVE)}}
 
 
 def _limits(stage: Stage) -> dict[str, Any]:

@@ -15,6 +15,12 @@ STATE_TABLE: Final = "StateTable"
 PAGES_TABLE: Final = "PagesTable"
 DUE_INDEX: Final = "due"
 REPORT_BUCKET: Final = "ReportBucket"
+PRIVATE: Final = {
+    "BlockPublicAcls": True,
+    "BlockPublicPolicy": True,
+    "IgnorePublicAcls": True,
+    "RestrictPublicBuckets": True,
+}
 
 
 def data(stage: Stage) -> Resources:
@@ -75,12 +81,7 @@ def _bucket(stage: Stage) -> Resource:
         "DeletionPolicy": "Delete",
         "UpdateReplacePolicy": "Delete",
         "Properties": {
-            "PublicAccessBlockConfiguration": {
-                "BlockPublicAcls": True,
-                "BlockPublicPolicy": True,
-                "IgnorePublicAcls": True,
-                "RestrictPublicBuckets": True,
-            },
+            "PublicAccessBlockConfiguration": PRIVATE,
             "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
             "BucketEncryption": {
                 "ServerSideEncryptionConfiguration": [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]

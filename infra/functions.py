@@ -36,6 +36,7 @@ RUNTIME: Final = f"python{PYTHON}"
 
 _ONE_PROCESSOR_MB: Final = 1_769
 _QUARTER_OF_AN_HOUR_SECONDS: Final = 900
+_SIX_HOURS_SECONDS: Final = 6 * 3600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +98,10 @@ FUNCTIONS: Final = {
             "StartingPosition": "TRIM_HORIZON",
             "FunctionResponseTypes": ["ReportBatchItemFailures"],
             "BisectBatchOnFunctionError": True,
-            "MaximumRetryAttempts": 10,
-            "MaximumRecordAgeInSeconds": 24 * 3600,
+            # The function sorts out itself what it cannot take, so a batch that fails is one to try again: through an
+            # outage of hours, nothing is given up.
+            "MaximumRetryAttempts": 1_000,
+            "MaximumRecordAgeInSeconds": _SIX_HOURS_SECONDS,
             "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": arn(METERING_DEAD_LETTERS)}},
         },
         has_alias=True,
@@ -115,6 +118,7 @@ FUNCTIONS: Final = {
             "Stream": attribute(STATE_TABLE, "StreamArn"),
             "StartingPosition": "TRIM_HORIZON",
             "BatchSize": 10,
+            "ParallelizationFactor": 4,  # a payment waits for its gateway; those of one account stay in order
             "FunctionResponseTypes": ["ReportBatchItemFailures"],
             "BisectBatchOnFunctionError": True,
             "MaximumRetryAttempts": 5,

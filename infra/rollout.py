@@ -19,13 +19,24 @@ _FAILED_ANSWERS_MAX: Final = 0.05
 """The part of all answers in a minute that may be 5xx."""
 
 
+def alias_of(function: str) -> str:
+    """Return the name that SAM gives a function's alias."""
+    return f"{function}Alias{ALIAS}"
+
+
 def properties(function: str, stage: Stage) -> Resource:
     """Return what a function needs so that a new version of it is rolled out."""
     return {
         "AutoPublishAlias": ALIAS,
         "AutoPublishAliasAllProperties": True,  # else a change of memory or environment never reaches the alias
-        "DeploymentPreference": {"Type": stage.rollout, "Alarms": [ref(alarm) for alarm in _alarms_of(function)]},
+        "DeploymentPreference": _preference(function, stage),
     }
+
+
+def _preference(function: str, stage: Stage) -> dict[str, Any]:
+    if stage.rollout is None:
+        return {"Enabled": False}
+    return {"Type": stage.rollout, "Alarms": [ref(alarm) for alarm in _alarms_of(function)]}
 
 
 def alarms(functions: list[str]) -> Resources:
@@ -65,7 +76,7 @@ def _failed_answers() -> Resource:
         "Too many answers of the API are 5xx: a new version of it is taken back.",
         Namespace="AWS/ApiGateway",
         MetricName="5XXError",
-        Dimensions=[{"Name": "ApiName", "Value": "usage-tab"}, {"Name": "Stage", "Value": "api"}],
+        Dimensions=[{"Name": "ApiName", "Value": sub("${AWS::StackName}")}, {"Name": "Stage", "Value": "api"}],
         Statistic="Average",
         Threshold=_FAILED_ANSWERS_MAX,
     )

@@ -21,8 +21,8 @@ def secrets(stage: Stage) -> Resources:
             "Type": "AWS::SecretsManager::Secret",
             **kept(stage),
             "Properties": {
+                # Without a value: one in here would come back whenever the resource is updated.
                 "Description": f"Settings of usage-tab in stage {stage.name} that nobody may read",
-                "SecretString": "{}",
             },
         }
     }

@@ -37,9 +37,9 @@ class Stage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     console_origins: tuple[str, ...]
     web_acl: bool
     gateway_log_role: bool
-    rollout: str
     reserves_concurrency: bool
     retains_data: bool
+    rollout: str | None = None
     name: str = ""
 
 

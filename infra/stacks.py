@@ -1,0 +1,217 @@
+"""A stage on AWS: its stack, and the bucket through which CloudFormation gets what is too large to be sent to it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+from botocore.exceptions import ClientError, WaiterError
+
+from infra.data import PRIVATE, REPORT_BUCKET
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from botocore.session import Session
+
+    from infra.stages import Stage
+
+CAPABILITIES: Final = ("CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND")
+
+_NOT_THERE: Final = "not there"
+_NEVER_DEPLOYED: Final = frozenset({_NOT_THERE, "REVIEW_IN_PROGRESS"})
+_TO_BE_DESTROYED: Final = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"})
+_NO_CHANGE: Final = ("didn't contain changes", "No updates are to be performed")
+_HOME_REGION: Final = "us-east-1"
+_BEGINNINGS: Final = frozenset({"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"})
+_PATIENCE: Final = {"Delay": 2, "MaxAttempts": 1_800}
+"""An hour: a canary takes its time."""
+
+
+class StackError(RuntimeError):
+    """A stage could not be deployed or destroyed; the message has AWS's reasons."""
+
+
+class Stack:
+    """The stack of a stage, reached through a botocore *session*; *say* is told what happens."""
+
+    def __init__(self, stage: Stage, session: Session, say: Callable[[str], None]) -> None:
+        """Make the clients; nothing is sent but the question whose credentials they have."""
+        self.name = f"usage-tab-{stage.name}"
+        self._stage = stage
+        self._say = say
+        self._cloudformation: Any = session.create_client("cloudformation", region_name=stage.region)
+        self._s3: Any = session.create_client("s3", region_name=stage.region)
+        sts: Any = session.create_client("sts", region_name=stage.region)
+        self._account = str(sts.get_caller_identity()["Account"])
+        self._artifacts = f"usage-tab-artifacts-{self._account}-{stage.region}"
+
+    def deploy(self, sam: Path, bundle: Path) -> bool:
+        """
+        Bring the stack to what the template *sam* says, with the code in *bundle*; tell whether anything changed.
+
+        Raises:
+            StackError: where it could not be; AWS has taken back what was begun.
+        """
+        status = self._status()
+        if status in _TO_BE_DESTROYED or (status.endswith("_IN_PROGRESS") and status not in _NEVER_DEPLOYED):
+            remedy = "destroy it first" if status in _TO_BE_DESTROYED else "wait for its end"
+            raise StackError(f"the stack {self.name} is {status}: {remedy}")
+        self._create_artifacts()
+        code = self._upload(bundle.read_bytes(), "zip")
+        template = self._upload(_with_code(sam, f"s3://{self._artifacts}/{code}"), "json")
+        kind = "CREATE" if status in _NEVER_DEPLOYED else "UPDATE"
+        change_set = self._propose(kind, template)
+        if change_set is None:
+            self._say(f"{self.name}: no change")
+            return False
+        self._cloudformation.execute_change_set(ChangeSetName=change_set)
+        self._say(f"{self.name}: {kind.lower()} begun")
+        self._wait(f"stack_{kind.lower()}_complete", self.name)
+        for name, value in self.outputs().items():
+            self._say(f"{name} {value}")
+        return True
+
+    def outputs(self) -> dict[str, str]:
+        """Return what the stack tells of itself."""
+        (stack,) = self._cloudformation.describe_stacks(StackName=self.name)["Stacks"]
+        return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())}
+
+    def destroy(self) -> tuple[str, ...]:
+        """
+        Delete the stack and all it has left, and return what the stage keeps.
+
+        Raises:
+            StackError: where it could not be deleted.
+        """
+        if self._status() == _NOT_THERE:
+            self._say(f"{self.name}: not there")
+            self._delete_artifacts()
+            return ()
+        (stack,) = self._cloudformation.describe_stacks(StackName=self.name)["Stacks"]
+        self._empty(self._bucket_of_reports())
+        self._cloudformation.delete_stack(StackName=self.name)
+        self._say(f"{self.name}: deletion begun")
+        self._wait("stack_delete_complete", stack["StackId"])
+        self._delete_artifacts()
+        return self._kept(stack["StackId"])
+
+    def _status(self) -> str:
+        try:
+            (stack,) = self._cloudformation.describe_stacks(StackName=self.name)["Stacks"]
+        except ClientError as error:
+            if "does not exist" in error.response["Error"]["Message"]:
+                return _NOT_THERE
+            raise
+        return str(stack["StackStatus"])
+
+    def _propose(self, kind: str, template: str) -> str | None:
+        """Return a change set that can be executed, None where there is nothing to change."""
+        change_set = str(
+            self._cloudformation.create_change_set(
+                StackName=self.name,
+                ChangeSetName=f"deploy-{uuid4().hex}",
+                ChangeSetType=kind,
+                TemplateURL=f"{self._s3.meta.endpoint_url}/{self._artifacts}/{template}",
+                Capabilities=list(CAPABILITIES),
+                Tags=[{"Key": "service", "Value": "usage-tab"}, {"Key": "stage", "Value": self._stage.name}],
+            )["Id"]
+        )
+        try:
+            self._cloudformation.get_waiter("change_set_create_complete").wait(
+                ChangeSetName=change_set, WaiterConfig=_PATIENCE
+            )
+        except WaiterError as error:
+            reason = str(error.last_response.get("StatusReason", error))
+            self._cloudformation.delete_change_set(ChangeSetName=change_set)
+            if any(text in reason for text in _NO_CHANGE):
+                return None
+            raise StackError(f"{self.name} cannot be changed: {reason}") from error
+        return change_set
+
+    def _wait(self, waiter: str, stack: str) -> None:
+        try:
+            self._cloudformation.get_waiter(waiter).wait(StackName=stack, WaiterConfig=_PATIENCE)
+        except WaiterError as error:
+            reasons = "\n".join(self._reasons(stack)) or str(error)
+            raise StackError(f"{self.name} failed:\n{reasons}") from error
+
+    def _reasons(self, stack: str) -> Iterator[str]:
+        """Yield what went wrong in the last operation, oldest first."""
+        pages = self._cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack)
+        failed = []
+        for event in (event for page in pages for event in page["StackEvents"]):
+            if event["ResourceStatus"].endswith("_FAILED"):
+                failed.append(f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', 'no reason given')}")
+            if event["PhysicalResourceId"] == event["StackId"] and event["ResourceStatus"] in _BEGINNINGS:
+                break
+        yield from reversed(failed)
+
+    def _kept(self, stack: str) -> tuple[str, ...]:
+        pages = self._cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
+        resources = [resource for page in pages for resource in page["StackResourceSummaries"]]
+        kept = [resource for resource in resources if resource["ResourceStatus"] == "DELETE_SKIPPED"]
+        return tuple(sorted(f"{resource['LogicalResourceId']} {resource['PhysicalResourceId']}" for resource in kept))
+
+    def _bucket_of_reports(self) -> str | None:
+        try:
+            detail = self._cloudformation.describe_stack_resource(StackName=self.name, LogicalResourceId=REPORT_BUCKET)[
+                "StackResourceDetail"
+            ]
+        except ClientError:
+            return None  # a stack that never came so far
+        return str(detail["PhysicalResourceId"]) if detail.get("PhysicalResourceId") else None
+
+    def _create_artifacts(self) -> None:
+        """Create the bucket of all stages' artifacts where it is missing; never use one of another account."""
+        try:
+            self._s3.head_bucket(Bucket=self._artifacts, ExpectedBucketOwner=self._account)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in {"404", "NoSuchBucket"}:
+                raise
+        else:
+            return
+        region = self._stage.region
+        where = {} if region == _HOME_REGION else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        self._s3.create_bucket(Bucket=self._artifacts, **where)
+        self._s3.put_public_access_block(Bucket=self._artifacts, PublicAccessBlockConfiguration=PRIVATE)
+
+    def _upload(self, content: bytes, suffix: str) -> str:
+        """Put *content* under its hash, so that the same package is the same object, and return the key."""
+        key = f"{self._stage.name}/{hashlib.sha256(content).hexdigest()}.{suffix}"
+        where = {"Bucket": self._artifacts, "Key": key, "ExpectedBucketOwner": self._account}
+        try:
+            self._s3.head_object(**where)
+        except ClientError:
+            self._s3.put_object(**where, Body=content)
+        return key
+
+    def _delete_artifacts(self) -> None:
+        try:
+            self._empty(self._artifacts, f"{self._stage.name}/")
+            if not self._s3.list_objects_v2(Bucket=self._artifacts, MaxKeys=1).get("Contents"):
+                self._s3.delete_bucket(Bucket=self._artifacts)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchBucket":
+                raise
+
+    def _empty(self, bucket: str | None, prefix: str = "") -> None:
+        if bucket is None:
+            return
+        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            keys = [{"Key": item["Key"]} for item in page.get("Contents", ())]
+            if keys:
+                self._s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+
+
+def _with_code(sam: Path, code: str) -> bytes:
+    """Return a template whose functions take their code from the URI *code*."""
+    template = json.loads(sam.read_text())
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            resource["Properties"]["CodeUri"] = code
+    return json.dumps(template, sort_keys=True).encode()
