@@ -59,7 +59,7 @@ def _fetch(secret: str, region: str) -> str:
     config = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
     client: Any = get_session().create_client("secretsmanager", region_name=region, config=config)
     try:
-        return str(client.get_secret_value(SecretId=secret)["SecretString"])
+        return str(client.get_secret_value(SecretId=secret).get("SecretString", "{}"))
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code == _EMPTY:

@@ -39,9 +39,9 @@ class BundleError(Exception):
     """The zip cannot be built; the message says what is missing and how to get it."""
 
 
-def build(target: Path, architecture: str) -> None:
+def build(target: Path, architecture: str, requirements: Path = ROOT / "requirements.txt") -> None:
     """
-    Write the zip for an *architecture* (see `ARCHITECTURES`) to *target*.
+    Write the zip for an *architecture* (see `ARCHITECTURES`) to *target*, with the pinned *requirements*.
 
     Raises:
         BundleError: where there is no interpreter of the functions' runtime, or a dependency cannot be had.
@@ -49,7 +49,7 @@ def build(target: Path, architecture: str) -> None:
     interpreter = find_interpreter()
     with TemporaryDirectory() as folder:
         content = Path(folder)
-        _install_dependencies(content, architecture)
+        _install_dependencies(content, architecture, requirements)
         _copy_project(content)
         _compile(content, interpreter)
         _zip(content, target)
@@ -84,11 +84,11 @@ def _version(interpreter: str) -> str:
     return run.stdout.strip()
 
 
-def _install_dependencies(content: Path, architecture: str) -> None:
+def _install_dependencies(content: Path, architecture: str, requirements: Path) -> None:
     platforms = [f"--platform={libc}_{ARCHITECTURES[architecture]}" for libc in _LIBC]
     command = [
         *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
-        *("--requirement", str(ROOT / "requirements.txt"), "--target", str(content), "--no-deps", "--no-compile"),
+        *("--requirement", str(requirements), "--target", str(content), "--no-deps", "--no-compile"),
         *("--only-binary=:all:", "--implementation=cp", f"--python-version={RUNTIME}", *platforms),
     ]
     run = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - as above

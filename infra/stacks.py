@@ -142,20 +142,30 @@ class Stack:
 
     def _reasons(self, stack: str) -> Iterator[str]:
         """Yield what went wrong in the last operation, oldest first."""
-        pages = self._cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack)
-        failed = []
-        for event in (event for page in pages for event in page["StackEvents"]):
+        for event in reversed(self._last_events(stack)):
             if event["ResourceStatus"].endswith("_FAILED"):
-                failed.append(f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', 'no reason given')}")
-            if event["PhysicalResourceId"] == event["StackId"] and event["ResourceStatus"] in _BEGINNINGS:
-                break
-        yield from reversed(failed)
+                yield f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', 'no reason given')}"
 
     def _kept(self, stack: str) -> tuple[str, ...]:
-        pages = self._cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
-        resources = [resource for page in pages for resource in page["StackResourceSummaries"]]
-        kept = [resource for resource in resources if resource["ResourceStatus"] == "DELETE_SKIPPED"]
-        return tuple(sorted(f"{resource['LogicalResourceId']} {resource['PhysicalResourceId']}" for resource in kept))
+        """Return what the deletion has left, each by its names in the stack and on AWS."""
+        return tuple(
+            sorted(
+                f"{event['LogicalResourceId']} {event['PhysicalResourceId']}"
+                for event in self._last_events(stack)
+                # SAM lets versions be kept, so that a stack can go back to one; they go with their function.
+                if event["ResourceStatus"] == "DELETE_SKIPPED" and event["ResourceType"] != "AWS::Lambda::Version"
+            )
+        )
+
+    def _last_events(self, stack: str) -> list[dict[str, Any]]:
+        """Return the events of the last operation, newest first."""
+        events = []
+        for page in self._cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack):
+            for event in page["StackEvents"]:
+                events.append(event)
+                if event["PhysicalResourceId"] == event["StackId"] and event["ResourceStatus"] in _BEGINNINGS:
+                    return events
+        return events
 
     def _bucket_of_reports(self) -> str | None:
         try:

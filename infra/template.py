@@ -18,6 +18,8 @@ from infra.streams import EVENT_BUS, METERING_STREAM, streams
 
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from infra.stages import Stage
 
 FRAGMENTS: Final = tuple(Path(__file__).with_name(name) for name in ("alarms.json", "dashboard.json"))
@@ -30,9 +32,9 @@ class DoubleError(ValueError):
     """Two parts of the template describe the same resource; the message names it."""
 
 
-def template(stage: Stage) -> dict[str, Any]:
+def template(stage: Stage, fragments: Iterable[Path] = FRAGMENTS) -> dict[str, Any]:
     """
-    Return the SAM template of *stage*.
+    Return the SAM template of *stage*, with the resources in the files *fragments*.
 
     Raises:
         UndescribedError: where `app.py` has other functions than `FUNCTIONS` describes.
@@ -53,7 +55,7 @@ def template(stage: Stage) -> dict[str, Any]:
             streams(stage),
             secrets(stage),
             alarms([name for name, function in FUNCTIONS.items() if function.has_alias and name in found]),
-            *(json.loads(file.read_text())["Resources"] for file in FRAGMENTS if file.exists()),
+            *(json.loads(file.read_text())["Resources"] for file in fragments if file.exists()),
         ),
     }
 

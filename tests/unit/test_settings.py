@@ -14,6 +14,7 @@ from chalicelib.settings import OidcClient, Settings, SettingsError
 def test_defaults() -> None:
     """Nothing has to be set."""
     assert Settings.from_environment({}) == Settings(
+        stage=None,
         store=None,
         state_table="usage-tab-state",
         pages_table="usage-tab-pages",
@@ -133,6 +134,30 @@ def test_refused(name: str, value: str, problem: str) -> None:
     with pytest.raises(SettingsError, match=f"USAGE_TAB_{name} .*{problem}") as caught:
         Settings.from_environment({f"USAGE_TAB_{name}": value})
     assert len(str(caught.value)) < 120
+
+
+@pytest.mark.parametrize(
+    ("environ", "problem"),
+    [
+        ({"USAGE_TAB_PAYMENT_GATEWAY": "sandbox"}, "USAGE_TAB_PAYMENT_GATEWAY must not be sandbox in the stage prod"),
+        ({}, "USAGE_TAB_PAYMENT_GATEWAY must not be sandbox in the stage prod"),
+        (
+            {"USAGE_TAB_PAYMENT_GATEWAY": "none", "USAGE_TAB_TEST_CLOCK": "1"},
+            "USAGE_TAB_TEST_CLOCK must not be switched on in the stage prod",
+        ),
+    ],
+)
+def test_production_is_real(environ: dict[str, str], problem: str) -> None:
+    """In production money and time are, whatever else is set."""
+    with pytest.raises(SettingsError, match=problem):
+        Settings.from_environment({"USAGE_TAB_STAGE": "prod", **environ})
+
+
+def test_other_stages_may_play() -> None:
+    """Elsewhere the sandbox and the test clock are welcome."""
+    settings = Settings.from_environment({"USAGE_TAB_STAGE": "staging", "USAGE_TAB_TEST_CLOCK": "1"})
+
+    assert (settings.stage, settings.payment_gateway, settings.test_clock) == ("staging", "sandbox", True)
 
 
 def test_two_key_sets() -> None:

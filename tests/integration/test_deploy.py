@@ -1,0 +1,134 @@
+"""A stage deployed to an emulator of AWS and destroyed again."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.session import get_session
+from click.testing import CliRunner
+from msgspec.structs import replace
+
+from infra.deploy import main
+from infra.stacks import Stack, StackError
+from infra.stages import read_stage
+from infra.template import template
+from tests.aws_server import AwsServer
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from infra.stages import Stage
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[AwsServer]:
+    """Give an account of AWS."""
+    with AwsServer() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def clients_find_it(aws: AwsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lead the program's own clients there."""
+    for name, value in aws.environment.items():
+        monkeypatch.setenv(name, value)
+
+
+class Deployment:
+    """A package of a stage in a folder, and its stack."""
+
+    def __init__(self, stage: Stage, folder: Path) -> None:
+        self.sam, self.bundle = folder / "sam.json", folder / "deployment.zip"
+        self.said: list[str] = []
+        self.stack = Stack(stage, get_session(), self.said.append)
+        self.put_code("code")
+        self.write(template(stage))
+
+    def put_code(self, code: str) -> None:
+        """Put a program into the package."""
+        with zipfile.ZipFile(self.bundle, "w") as bundle:
+            bundle.writestr("app.py", code)
+
+    def write(self, packaged: dict[str, Any]) -> None:
+        """Put a template into the package."""
+        self.sam.write_text(json.dumps(packaged))
+
+    def deploy(self) -> bool:
+        """Deploy the package."""
+        return self.stack.deploy(self.sam, self.bundle)
+
+
+def test_a_life(aws: AwsServer, tmp_path: Path) -> None:
+    """A stage is created, not changed by the same package, changed by other code, and leaves nothing when it goes."""
+    deployment = Deployment(read_stage("dev"), tmp_path)
+    assert deployment.deploy() is True
+    outputs = deployment.stack.outputs()
+    tables = aws.client("dynamodb").list_tables()["TableNames"]
+    assert outputs["StateTableName"] in tables
+    assert f"StateTableName {outputs['StateTableName']}" in deployment.said
+
+    assert deployment.deploy() is False
+    assert deployment.said[-1] == "usage-tab-dev: no change"
+
+    deployment.put_code("other code")
+    assert deployment.deploy() is True
+    assert deployment.stack.outputs() == outputs
+
+    aws.client("s3").put_object(Bucket=outputs["ReportBucketName"], Key="reports/acme/cost", Body=b"report")
+    assert deployment.stack.destroy() == ()
+    assert not aws.client("dynamodb").list_tables()["TableNames"]
+    assert not aws.client("s3").list_buckets()["Buckets"]
+    assert not aws.client("lambda").list_functions()["Functions"]
+    assert deployment.stack.destroy() == ()
+    assert deployment.said[-1] == "usage-tab-dev: not there"
+
+
+def test_production_keeps_its_tables(aws: AwsServer, tmp_path: Path) -> None:
+    """A stage that retains its data leaves tables and secret, and says so; another's artifacts are left alone."""
+    stage = replace(read_stage("prod"), rollout=None, web_acl=False)
+    deployment = Deployment(stage, tmp_path)
+    deployment.deploy()
+    other = Deployment(read_stage("dev"), tmp_path)
+    other.deploy()
+    state = deployment.stack.outputs()["StateTableName"]
+
+    kept = deployment.stack.destroy()
+
+    assert [line.partition(" ")[0] for line in kept] == ["PagesTable", "Secret", "StateTable"]
+    assert state in aws.client("dynamodb").list_tables()["TableNames"]
+    assert other.deploy() is False
+    other.stack.destroy()
+
+
+def test_what_went_wrong(tmp_path: Path) -> None:
+    """A stack that cannot be created tells AWS's reasons, and must be destroyed before it is tried again."""
+    deployment = Deployment(read_stage("dev"), tmp_path)
+    broken = template(read_stage("dev"))
+    broken["Resources"]["Broken"] = {
+        "Type": "AWS::SQS::Queue",
+        "Properties": {"RedrivePolicy": {"deadLetterTargetArn": "x"}},
+    }
+    deployment.write(broken)
+
+    with pytest.raises(StackError, match="usage-tab-dev"):
+        deployment.deploy()
+    deployment.stack.destroy()
+
+
+def test_commands(tmp_path: Path) -> None:
+    """The commands deploy what lies in a folder, ask before they delete, and refuse a stage that is not there."""
+    Deployment(read_stage("staging"), tmp_path).write(
+        template(replace(read_stage("staging"), rollout=None, web_acl=False))
+    )
+    run = CliRunner().invoke
+
+    deployed = run(main, ["deploy", "--stage", "staging", "--folder", str(tmp_path)], catch_exceptions=False)
+    assert "usage-tab-staging: create begun" in deployed.output
+    assert run(main, ["destroy", "--stage", "staging"], input="n\n").exit_code == 1
+    destroyed = run(main, ["destroy", "--stage", "staging", "--yes"], catch_exceptions=False)
+    assert "usage-tab-staging: deletion begun" in destroyed.output

@@ -1,0 +1,89 @@
+"""Settings that lie in a secret, read from an emulator of Secrets Manager."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chalicelib.secret import MEMBERS, with_secret
+from chalicelib.settings import Settings, SettingsError
+from tests.aws_server import AwsServer
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[AwsServer]:
+    """Give a Secrets Manager."""
+    with AwsServer("secretsmanager") as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def clients_find_it(aws: AwsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lead the program's own client there."""
+    for name, value in aws.environment.items():
+        monkeypatch.setenv(name, value)
+
+
+def environment(aws: AwsServer, name: str, value: str | None, **others: str) -> dict[str, str]:
+    """Return the environment of a function whose secret holds *value*, None for one that nobody has filled."""
+    content = {} if value is None else {"SecretString": value}
+    secret = aws.client("secretsmanager").create_secret(Name=name, **content)["ARN"]
+    return {"USAGE_TAB_SECRET": secret, "AWS_REGION": "eu-west-1", "USAGE_TAB_STAGE": "prod", **others}
+
+
+def test_all_of_it(aws: AwsServer) -> None:
+    """What the secret holds are settings like those of the environment, where it says nothing else."""
+    members = {name: f"https://{number}.example" for number, name in enumerate(MEMBERS)}
+    environ = environment(aws, "all", json.dumps(members), USAGE_TAB_PAYMENT_GATEWAY="stripe", USAGE_TAB_AUDIENCE="me")
+
+    settings = Settings.from_environment(with_secret(environ))
+
+    assert (settings.stage, settings.payment_gateway, settings.audience) == ("prod", "stripe", "me")
+    assert (settings.issuer, settings.jwks_url) == ("https://1.example", "https://2.example")
+    assert settings.stripe_api_key == "https://3.example"
+    assert settings.stripe_webhook_secret == "https://4.example"
+
+
+def test_an_empty_one(aws: AwsServer) -> None:
+    """A secret that nobody has filled yet holds nothing: what is missing is told by its name."""
+    environ = environment(aws, "empty", None, USAGE_TAB_PAYMENT_GATEWAY="stripe")
+
+    with pytest.raises(SettingsError, match="USAGE_TAB_STRIPE_API_KEY must be set"):
+        Settings.from_environment(with_secret(environ))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("text", "hush-hush", "does not hold a JSON object of texts"),
+        ("list", '["hush-hush"]', "does not hold a JSON object of texts"),
+        ("number", '{"USAGE_TAB_ISSUER": 7}', "does not hold a JSON object of texts"),
+        ("strange", '{"USAGE_TAB_TEST_CLOCK": "hush-hush"}', "holds USAGE_TAB_TEST_CLOCK; it may hold USAGE_TAB_AUD"),
+    ],
+)
+def test_what_is_refused(aws: AwsServer, name: str, value: str, problem: str) -> None:
+    """A secret that holds anything else is refused, and nothing of its values is told."""
+    environ = environment(aws, name, value, USAGE_TAB_PAYMENT_GATEWAY="none")
+
+    with pytest.raises(SettingsError, match=f"USAGE_TAB_SECRET {problem}") as caught:
+        with_secret(environ)
+    assert "hush-hush" not in str(caught.value)
+
+
+def test_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Secrets Manager cannot be reached, that is what is told."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+
+    with pytest.raises(SettingsError, match="USAGE_TAB_SECRET cannot be read: EndpointConnectionError"):
+        with_secret({"USAGE_TAB_SECRET": "any"})
+
+
+def test_none() -> None:
+    """Without a secret the environment is all there is."""
+    assert with_secret({"USAGE_TAB_ISSUER": "me"}) == {"USAGE_TAB_ISSUER": "me"}
