@@ -39,25 +39,29 @@ class BundleError(Exception):
     """The zip cannot be built; the message says what is missing and how to get it."""
 
 
-def build(target: Path, architecture: str, requirements: Path = ROOT / "requirements.txt") -> None:
+def build(
+    target: Path, architecture: str, version: str = RUNTIME, requirements: Path = ROOT / "requirements.txt"
+) -> None:
     """
-    Write the zip for an *architecture* (see `ARCHITECTURES`) to *target*, with the pinned *requirements*.
+    Write the zip for an *architecture* (see `ARCHITECTURES`) and a *version* of Python to *target*.
+
+    It holds the pinned *requirements*.
 
     Raises:
-        BundleError: where there is no interpreter of the functions' runtime, or a dependency cannot be had.
+        BundleError: where there is no interpreter of that version, or a dependency cannot be had.
     """
-    interpreter = find_interpreter()
+    interpreter = find_interpreter(version)
     with TemporaryDirectory() as folder:
         content = Path(folder)
-        _install_dependencies(content, architecture, requirements)
+        _install_dependencies(content, architecture, version, requirements)
         _copy_project(content)
         _compile(content, interpreter)
         _zip(content, target)
 
 
-def find_interpreter() -> str:
+def find_interpreter(version: str = RUNTIME) -> str:
     """
-    Return an interpreter of the functions' version: only that can write the bytecode they load.
+    Return an interpreter of the functions' *version*: only that can write the bytecode they load.
 
     Raises:
         BundleError: where there is none.
@@ -65,15 +69,15 @@ def find_interpreter() -> str:
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     candidates = [
         sys.executable,
-        shutil.which(f"python{RUNTIME}"),
-        *map(str, sorted(pyenv.glob(f"versions/{RUNTIME}.*/bin/python"))),
+        shutil.which(f"python{version}"),
+        *map(str, sorted(pyenv.glob(f"versions/{version}.*/bin/python"))),
     ]
     for candidate in candidates:
-        if candidate and _version(candidate) == RUNTIME:
+        if candidate and _version(candidate) == version:
             return candidate
     raise BundleError(
-        f"Python {RUNTIME} is needed to compile for the functions' runtime: install python{RUNTIME} so that it is on "
-        f"the PATH, for instance with `pyenv install {RUNTIME}`, `uv python install {RUNTIME}` or the system's packages"
+        f"Python {version} is needed to compile for the functions' runtime: install python{version} so that it is on "
+        f"the PATH, for instance with `pyenv install {version}`, `uv python install {version}` or the system's packages"
     )
 
 
@@ -84,12 +88,12 @@ def _version(interpreter: str) -> str:
     return run.stdout.strip()
 
 
-def _install_dependencies(content: Path, architecture: str, requirements: Path) -> None:
+def _install_dependencies(content: Path, architecture: str, version: str, requirements: Path) -> None:
     platforms = [f"--platform={libc}_{ARCHITECTURES[architecture]}" for libc in _LIBC]
     command = [
         *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
         *("--requirement", str(requirements), "--target", str(content), "--no-deps", "--no-compile"),
-        *("--only-binary=:all:", "--implementation=cp", f"--python-version={RUNTIME}", *platforms),
+        *("--only-binary=:all:", "--implementation=cp", f"--python-version={version}", *platforms),
     ]
     run = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - as above
     if run.returncode:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chalicelib.files.s3 import PREFIX
 from infra.intrinsics import Resource, Resources, arn, ref, sub
+from infra.queues import DEAD_LETTERS_DAYS
 
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ STATE_TABLE: Final = "StateTable"
 PAGES_TABLE: Final = "PagesTable"
 DUE_INDEX: Final = "due"
 REPORT_BUCKET: Final = "ReportBucket"
+DEAD_LETTERS_PREFIX: Final = "dead-letters/"
+"""Of events that no queue can carry; the queue that speaks of them keeps what it has for as long."""
 PRIVATE: Final = {
     "BlockPublicAcls": True,
     "BlockPublicPolicy": True,
@@ -75,7 +78,7 @@ def _key(partition: str, sort: str) -> list[dict[str, str]]:
 
 
 def _bucket(stage: Stage) -> Resource:
-    """Return the bucket, whose content can be had again: whoever asks for a report that is gone gets a new one."""
+    """Return the bucket: whoever asks for a report that is gone gets a new one."""
     return {
         "Type": "AWS::S3::Bucket",
         "DeletionPolicy": "Delete",
@@ -88,16 +91,21 @@ def _bucket(stage: Stage) -> Resource:
             },
             "LifecycleConfiguration": {
                 "Rules": [
-                    {
-                        "Id": "reports",
-                        "Prefix": PREFIX,
-                        "Status": "Enabled",
-                        "ExpirationInDays": stage.report_retention_days,
-                        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
-                    }
+                    _deleted("reports", PREFIX, stage.report_retention_days),
+                    _deleted("dead-letters", DEAD_LETTERS_PREFIX, DEAD_LETTERS_DAYS),
                 ]
             },
         },
+    }
+
+
+def _deleted(name: str, prefix: str, days: int) -> dict[str, Any]:
+    return {
+        "Id": name,
+        "Prefix": prefix,
+        "Status": "Enabled",
+        "ExpirationInDays": days,
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
     }
 
 

@@ -91,7 +91,7 @@ FUNCTIONS: Final = {
         concurrency=50,
         permissions=(
             *(may.READ_STATE, may.PUT_STATE, may.READ_PAGES, may.PUT_PAGES),
-            *(may.READ_METERING_STREAM, may.BURY_EVENTS),
+            *(may.READ_METERING_STREAM, may.BURY_EVENTS, may.BURY_LARGE_EVENTS),
         ),
         trigger={
             "Stream": arn(METERING_STREAM),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from chalicelib.files.s3 import PREFIX
-from infra.data import DUE_INDEX, PAGES_TABLE, REPORT_BUCKET, STATE_TABLE
+from infra.data import DEAD_LETTERS_PREFIX, DUE_INDEX, PAGES_TABLE, REPORT_BUCKET, STATE_TABLE
 from infra.intrinsics import arn, attribute, ref, sub
 from infra.queues import (
     EVENT_DEAD_LETTERS,
@@ -45,6 +45,7 @@ BURY_WORK: Final = _allow(_SEND, arn(WORK_DEAD_LETTERS))
 HAND_OVER_REPORTS: Final = _allow(_SEND, arn(REPORTS))
 TAKE_REPORTS: Final = _allow(_TAKE, arn(REPORTS))
 BURY_EVENTS: Final = _allow(_SEND, arn(EVENT_DEAD_LETTERS), arn(METERING_DEAD_LETTERS))
+BURY_LARGE_EVENTS: Final = _allow(("s3:PutObject",), sub(f"${{{REPORT_BUCKET}.Arn}}/{DEAD_LETTERS_PREFIX}*"))
 BURY_EFFECTS: Final = _allow(_SEND, arn(OUTBOX_DEAD_LETTERS))
 BURY_SCHEDULES: Final = _allow(_SEND, arn(SCHEDULES_DEAD_LETTERS))
 

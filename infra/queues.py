@@ -28,6 +28,9 @@ DEAD_LETTERS: Final = (
     SCHEDULES_DEAD_LETTERS,
 )
 
+DEAD_LETTERS_DAYS: Final = 14
+"""How long somebody has for what could not be dealt with: as long as SQS keeps anything."""
+
 WORK_SECONDS_MAX: Final = 300
 """What a batch of work may take."""
 REPORT_SECONDS_MAX: Final = 900
@@ -35,7 +38,6 @@ REPORT_SECONDS_MAX: Final = 900
 
 # A message whose turn failed comes back once its visibility runs out: soon after the function must have ended.
 _MARGIN_SECONDS: Final = 60
-_FOURTEEN_DAYS_SECONDS: Final = 14 * 24 * 3600
 
 
 def queues(rules: tuple[str, ...]) -> Resources:
@@ -49,7 +51,7 @@ def queues(rules: tuple[str, ...]) -> Resources:
 
 
 def _queue(seconds_max: int | None = None, dead_letters: str | None = None, tries_max: int | None = None) -> Resource:
-    properties: Resource = {"SqsManagedSseEnabled": True, "MessageRetentionPeriod": _FOURTEEN_DAYS_SECONDS}
+    properties: Resource = {"SqsManagedSseEnabled": True, "MessageRetentionPeriod": DEAD_LETTERS_DAYS * 24 * 3600}
     if seconds_max is not None:
         properties["VisibilityTimeout"] = seconds_max + _MARGIN_SECONDS
     if dead_letters is not None:

@@ -11,7 +11,7 @@ from infra.chalice_template import chalice_template
 from infra.data import PAGES_TABLE, REPORT_BUCKET, STATE_TABLE, data
 from infra.functions import FUNCTIONS, functions
 from infra.intrinsics import Resources, ref
-from infra.queues import EVENT_DEAD_LETTERS, REPORTS, WORK, WORK_DEAD_LETTERS, queues
+from infra.queues import EVENT_DEAD_LETTERS, METERING_DEAD_LETTERS, REPORTS, WORK, WORK_DEAD_LETTERS, queues
 from infra.rollout import alarms
 from infra.secrets import SECRET, secrets
 from infra.streams import EVENT_BUS, METERING_STREAM, streams
@@ -81,6 +81,7 @@ def _rules(found: Resources) -> tuple[str, ...]:
 
 def _environment(stage: Stage) -> dict[str, Any]:
     return {
+        "POWERTOOLS_SERVICE_NAME": ref("AWS::StackName"),  # tells the metrics of stages in one account apart
         "USAGE_TAB_STAGE": stage.name,
         "USAGE_TAB_STATE_TABLE": ref(STATE_TABLE),
         "USAGE_TAB_PAGES_TABLE": ref(PAGES_TABLE),
@@ -88,6 +89,7 @@ def _environment(stage: Stage) -> dict[str, Any]:
         "USAGE_TAB_WORK_QUEUE": ref(WORK),
         "USAGE_TAB_DEAD_LETTERS": ref(WORK_DEAD_LETTERS),
         "USAGE_TAB_EVENT_DEAD_LETTERS": ref(EVENT_DEAD_LETTERS),
+        "USAGE_TAB_METERING_DEAD_LETTERS": ref(METERING_DEAD_LETTERS),
         "USAGE_TAB_REPORT_QUEUE": ref(REPORTS),
         "USAGE_TAB_REPORT_BUCKET": ref(REPORT_BUCKET),
         "USAGE_TAB_PAYMENT_GATEWAY": "none",
@@ -105,6 +107,7 @@ def _outputs() -> dict[str, Any]:
         "MeteringStreamName": ref(METERING_STREAM),
         "EventBusName": ref(EVENT_BUS),
         "EventDeadLettersUrl": ref(EVENT_DEAD_LETTERS),
+        "MeteringDeadLettersUrl": ref(METERING_DEAD_LETTERS),
         "WorkDeadLettersUrl": ref(WORK_DEAD_LETTERS),
         "ReportBucketName": ref(REPORT_BUCKET),
         "SecretArn": ref(SECRET),

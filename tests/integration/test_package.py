@@ -134,4 +134,4 @@ def test_a_dependency_that_cannot_be_had(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("./no-such-package\n")
 
     with pytest.raises(BundleError, match="cannot be installed:"):
-        build(tmp_path / "x.zip", "arm64", tmp_path / "requirements.txt")
+        build(tmp_path / "x.zip", "arm64", requirements=tmp_path / "requirements.txt")

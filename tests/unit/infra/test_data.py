@@ -70,14 +70,17 @@ def test_production_keeps_its_data(stage: str) -> None:
 
 @every_stage
 def test_reports_are_private(stage: str) -> None:
-    """Nobody outside reaches the bucket, nothing goes in or out in the clear, and reports are deleted after days."""
+    """Nobody outside reaches the bucket, nothing goes in the clear, and what lies there is deleted after days."""
     resources = sam(stage)["Resources"]
     bucket = resources["ReportBucket"]["Properties"]
     (statement,) = resources["ReportBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
-    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+    rules = bucket["LifecycleConfiguration"]["Rules"]
 
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-    assert (rule["Prefix"], rule["ExpirationInDays"]) == ("reports/", read_stage(stage).report_retention_days)
-    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    assert {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules} == {
+        "reports/": read_stage(stage).report_retention_days,
+        "dead-letters/": 14,
+    }
+    assert all(rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1} for rule in rules)
