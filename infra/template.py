@@ -80,6 +80,7 @@ def _rules(found: Resources) -> tuple[str, ...]:
 
 
 def _environment(stage: Stage) -> dict[str, Any]:
+    origins = ",".join(stage.console_origins)
     return {
         "POWERTOOLS_SERVICE_NAME": ref("AWS::StackName"),  # tells the metrics of stages in one account apart
         "USAGE_TAB_STAGE": stage.name,
@@ -95,8 +96,8 @@ def _environment(stage: Stage) -> dict[str, Any]:
         "USAGE_TAB_PAYMENT_GATEWAY": "none",
         "USAGE_TAB_TEST_CLOCK": json.dumps(stage.test_clock),
         "USAGE_TAB_RETENTION_MONTHS": str(stage.retention_months),
-        "USAGE_TAB_CONSOLE_ORIGIN": ",".join(stage.console_origins),
         "USAGE_TAB_LOG_LEVEL": stage.log_level,
+        **({"USAGE_TAB_CONSOLE_ORIGIN": origins} if origins else {}),
     }
 
 
