@@ -13,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install run test lint format bench requirements release-openapi package
+.PHONY: help install run test lint format bench requirements release-openapi package deploy destroy
 
 help:
 	@echo 'make install       put everything into $(VENV)/'
@@ -23,6 +23,8 @@ help:
 	@echo 'make format        format the code'
 	@echo 'make bench         measure'
 	@echo 'make package       leave the template of STAGE ($(STAGE)) and its zip in build/package/'
+	@echo 'make deploy        package STAGE, and bring it to AWS'
+	@echo 'make destroy       take STAGE off AWS'
 	@echo 'make requirements  pin what the deployed function needs'
 	@echo 'make release-openapi  keep the description of the API as that of this version'
 
@@ -58,6 +60,13 @@ release-openapi: install
 
 package: install
 	$(BIN)/python -m infra.package --stage $(STAGE) $(ARGS)
+
+deploy: package
+	$(BIN)/python -m infra.deploy deploy --stage $(STAGE)
+
+# ARGS=--yes does not ask.
+destroy: install
+	$(BIN)/python -m infra.deploy destroy --stage $(STAGE) $(ARGS)
 
 # Chalice is not among them: it adds its own runtime to the package. UPGRADE=--upgrade takes newer versions.
 requirements: install

@@ -146,7 +146,7 @@ _ACCOUNT_ROLE: Final = "GatewayAccountRole"
 
 
 def _leave_to_write_logs() -> Resources:
-    """Return what allows API Gateway to write logs: a setting of the account, for all APIs in it."""
+    """Return what allows API Gateway to write logs: a setting of the account for all its APIs, so AWS's own policy."""
     trust = {"Effect": "Allow", "Principal": {"Service": "apigateway.amazonaws.com"}, "Action": "sts:AssumeRole"}
     return {
         _ACCOUNT_ROLE: {

@@ -88,7 +88,7 @@ FUNCTIONS: Final = {
     "MeterEvents": Function(
         memory_mb=_ONE_PROCESSOR_MB,
         timeout_seconds=60,
-        concurrency=50,
+        concurrency=10,
         permissions=(
             *(may.READ_STATE, may.PUT_STATE, may.READ_PAGES, may.PUT_PAGES),
             *(may.READ_METERING_STREAM, may.BURY_EVENTS, may.BURY_LARGE_EVENTS),

@@ -57,13 +57,18 @@ class Stack:
         Raises:
             StackError: where it could not be; AWS has taken back what was begun.
         """
+        packaged = json.loads(sam.read_text())
+        if (
+            stage := packaged["Globals"]["Function"]["Environment"]["Variables"]["USAGE_TAB_STAGE"]
+        ) != self._stage.name:
+            raise StackError(f"{sam} was packaged for the stage {stage}, not for {self._stage.name}")
         status = self._status()
         if status in _TO_BE_DESTROYED or (status.endswith("_IN_PROGRESS") and status not in _NEVER_DEPLOYED):
             remedy = "destroy it first" if status in _TO_BE_DESTROYED else "wait for its end"
             raise StackError(f"the stack {self.name} is {status}: {remedy}")
         self._create_artifacts()
         code = self._upload(bundle.read_bytes(), "zip")
-        template = self._upload(_with_code(sam, f"s3://{self._artifacts}/{code}"), "json")
+        template = self._upload(_with_code(packaged, f"s3://{self._artifacts}/{code}"), "json")
         kind = "CREATE" if status in _NEVER_DEPLOYED else "UPDATE"
         change_set = self._propose(kind, template)
         if change_set is None:
@@ -218,9 +223,8 @@ class Stack:
                 self._s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
 
 
-def _with_code(sam: Path, code: str) -> bytes:
-    """Return a template whose functions take their code from the URI *code*."""
-    template = json.loads(sam.read_text())
+def _with_code(template: dict[str, Any], code: str) -> bytes:
+    """Return *template*, whose functions take their code from the URI *code*."""
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = code

@@ -105,6 +105,15 @@ def test_production_keeps_its_tables(aws: AwsServer, tmp_path: Path) -> None:
     other.stack.destroy()
 
 
+def test_another_stages_package(tmp_path: Path) -> None:
+    """What was packaged for one stage is not deployed as another."""
+    deployment = Deployment(read_stage("staging"), tmp_path)
+    deployment.write(template(read_stage("dev")))
+
+    with pytest.raises(StackError, match="packaged for the stage dev, not for staging"):
+        deployment.deploy()
+
+
 def test_what_went_wrong(tmp_path: Path) -> None:
     """A stack that cannot be created tells AWS's reasons, and must be destroyed before it is tried again."""
     deployment = Deployment(read_stage("dev"), tmp_path)

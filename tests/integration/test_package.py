@@ -11,9 +11,12 @@ import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
 from infra.bundle import ROOT, RUNTIME, SERVICES, BundleError, build, find_interpreter
+from infra.package import main
 from tests.packages import own_architecture, packaged, runtime_python
+from tests.templates import of_type
 
 
 if TYPE_CHECKING:
@@ -42,17 +45,35 @@ def run(folder: Path, program: str) -> str:
 
 
 def test_the_same_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Built again, elsewhere and under another umask, it is the same byte for byte."""
+    """Packaged again, elsewhere and under another umask, the zip is the same byte for byte, beside a template."""
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "elsewhere"))
     first = packaged()
+    folder = tmp_path / "package"
+    folder.mkdir()
+    (folder / "left.txt").touch()
     umask = os.umask(0o077)
     try:
-        build(tmp_path / "again.zip", own_architecture())
+        options = ["--stage", "prod", "--architecture", own_architecture(), "--folder", str(folder)]
+        told = CliRunner().invoke(main, options, catch_exceptions=False)
     finally:
         os.umask(umask)
 
-    assert _hash(tmp_path / "again.zip") == _hash(first)
+    assert sorted(path.name for path in folder.iterdir()) == ["deployment.zip", "sam.json"]
+    assert _hash(folder / "deployment.zip") == _hash(first)
+    assert _hash(first) in told.output
+    functions = of_type(json.loads((folder / "sam.json").read_text())["Resources"], "AWS::Serverless::Function")
+    assert {function["CodeUri"] for function in functions.values()} == {"./deployment.zip"}
+    assert {tuple(function["Architectures"]) for function in functions.values()} == {(own_architecture(),)}
+
+
+def test_no_such_stage(tmp_path: Path) -> None:
+    """The command refuses a stage that is not there before it builds anything."""
+    told = CliRunner().invoke(main, ["--stage", "nowhere", "--folder", str(tmp_path / "package")])
+
+    assert told.exit_code == 1
+    assert "there is no stage 'nowhere'" in told.output
+    assert not (tmp_path / "package").exists()
 
 
 def _hash(file: Path) -> str:

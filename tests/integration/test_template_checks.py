@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 
 from infra.bundle import ROOT
-from tests.templates import STAGES, cloudformation, sam
+from tests.templates import cloudformation, sam
 
 
 REASONS: Final = ROOT / "infra" / "checkov.json"
@@ -23,7 +23,7 @@ CHECKOV: Final = "checkov==3.3.30"
 def test_the_linter_has_nothing_to_say(tmp_path: Path) -> None:
     """Every property is one that AWS knows, of the right kind, and everything referred to is there."""
     templates = []
-    for stage in STAGES:
+    for stage in ("dev", "prod"):
         templates.append(tmp_path / f"{stage}.json")
         templates[-1].write_text(json.dumps(sam(stage), indent=1))
     linter = Path(sys.executable).with_name("cfn-lint")
