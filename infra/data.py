@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from chalicelib.files.s3 import PREFIX
+from chalicelib.bus.sqs_dead_letters import PREFIX as DEAD_LETTERS
+from chalicelib.files.s3 import PREFIX as REPORTS
 from infra.intrinsics import Resource, Resources, arn, ref, sub
 from infra.queues import DEAD_LETTERS_DAYS
 
@@ -16,8 +17,6 @@ STATE_TABLE: Final = "StateTable"
 PAGES_TABLE: Final = "PagesTable"
 DUE_INDEX: Final = "due"
 REPORT_BUCKET: Final = "ReportBucket"
-DEAD_LETTERS_PREFIX: Final = "dead-letters/"
-"""Of events that no queue can carry; the queue that speaks of them keeps what it has for as long."""
 PRIVATE: Final = {
     "BlockPublicAcls": True,
     "BlockPublicPolicy": True,
@@ -78,7 +77,7 @@ def _key(partition: str, sort: str) -> list[dict[str, str]]:
 
 
 def _bucket(stage: Stage) -> Resource:
-    """Return the bucket: whoever asks for a report that is gone gets a new one."""
+    """Return the bucket of reports, which are written again when asked for, and of events that no queue can carry."""
     return {
         "Type": "AWS::S3::Bucket",
         "DeletionPolicy": "Delete",
@@ -91,8 +90,8 @@ def _bucket(stage: Stage) -> Resource:
             },
             "LifecycleConfiguration": {
                 "Rules": [
-                    _deleted("reports", PREFIX, stage.report_retention_days),
-                    _deleted("dead-letters", DEAD_LETTERS_PREFIX, DEAD_LETTERS_DAYS),
+                    _deleted("reports", REPORTS, stage.report_retention_days),
+                    _deleted("dead-letters", DEAD_LETTERS, DEAD_LETTERS_DAYS),
                 ]
             },
         },

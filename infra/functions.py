@@ -184,11 +184,10 @@ def functions(chalice: Resources, stage: Stage) -> Resources:
     Raises:
         UndescribedError: where one is not described, or one that is described is not there.
     """
-    if undescribed := chalice.keys() - FUNCTIONS.keys():
-        raise UndescribedError(f"infra/functions.py does not describe {', '.join(sorted(undescribed))}")
+    if different := chalice.keys() ^ FUNCTIONS.keys():
+        raise UndescribedError(f"app.py and infra/functions.py differ in {', '.join(sorted(different))}")
     resources: Resources = {}
-    for name in chalice:
-        function = FUNCTIONS[name]
+    for name, function in FUNCTIONS.items():
         resources[name] = _completed(chalice[name], name, function, stage)
         resources[role_of(name)] = _role(name, function)
         resources[log_of(name)] = log_group(stage)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from chalicelib.files.s3 import PREFIX
-from infra.data import DEAD_LETTERS_PREFIX, DUE_INDEX, PAGES_TABLE, REPORT_BUCKET, STATE_TABLE
+from chalicelib.bus.sqs_dead_letters import PREFIX as DEAD_LETTERS
+from chalicelib.files.s3 import PREFIX as REPORT_PREFIX
+from infra.data import DUE_INDEX, PAGES_TABLE, REPORT_BUCKET, STATE_TABLE
 from infra.intrinsics import arn, attribute, ref, sub
 from infra.queues import (
     EVENT_DEAD_LETTERS,
@@ -45,7 +46,7 @@ BURY_WORK: Final = _allow(_SEND, arn(WORK_DEAD_LETTERS))
 HAND_OVER_REPORTS: Final = _allow(_SEND, arn(REPORTS))
 TAKE_REPORTS: Final = _allow(_TAKE, arn(REPORTS))
 BURY_EVENTS: Final = _allow(_SEND, arn(EVENT_DEAD_LETTERS), arn(METERING_DEAD_LETTERS))
-BURY_LARGE_EVENTS: Final = _allow(("s3:PutObject",), sub(f"${{{REPORT_BUCKET}.Arn}}/{DEAD_LETTERS_PREFIX}*"))
+BURY_LARGE_EVENTS: Final = _allow(("s3:PutObject",), sub(f"${{{REPORT_BUCKET}.Arn}}/{DEAD_LETTERS}*"))
 BURY_EFFECTS: Final = _allow(_SEND, arn(OUTBOX_DEAD_LETTERS))
 BURY_SCHEDULES: Final = _allow(_SEND, arn(SCHEDULES_DEAD_LETTERS))
 
@@ -67,7 +68,7 @@ READ_STATE_STREAM: Final = _allow(
 REPORT_FILES: Final = (
     _allow(
         ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"),
-        sub(f"${{{REPORT_BUCKET}.Arn}}/{PREFIX}*"),
+        sub(f"${{{REPORT_BUCKET}.Arn}}/{REPORT_PREFIX}*"),
     ),
     # Without it, S3 says of a file which is not there that it must not be seen.
     _allow(("s3:ListBucket",), arn(REPORT_BUCKET)),

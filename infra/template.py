@@ -54,7 +54,7 @@ def template(stage: Stage, fragments: Iterable[Path] = FRAGMENTS) -> dict[str, A
             queues(_rules(found)),
             streams(stage),
             secrets(stage),
-            alarms([name for name, function in FUNCTIONS.items() if function.has_alias and name in found]),
+            alarms([name for name, function in FUNCTIONS.items() if function.has_alias]),
             *(json.loads(file.read_text())["Resources"] for file in fragments if file.exists()),
         ),
     }

@@ -141,12 +141,15 @@ def test_schedules(stage: str) -> None:
 
 
 def test_an_undescribed_function_is_refused() -> None:
-    """A function of the program that nobody has thought about cannot be deployed."""
+    """A function of the program that nobody has thought about cannot be deployed, nor one that is not there."""
     packaged = of_type(sam("dev")["Resources"], "AWS::Serverless::Function")
     resources = {name: {"Type": "AWS::Serverless::Function", "Properties": value} for name, value in packaged.items()}
 
     with pytest.raises(UndescribedError, match="New"):
         functions({**resources, "New": resources["DoWork"]}, read_stage("dev"))
+    del resources["DoWork"]
+    with pytest.raises(UndescribedError, match="DoWork"):
+        functions(resources, read_stage("dev"))
 
 
 def test_alarms() -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from chalicelib.observability import SERVICE_VARIABLE
 from chalicelib.secret import MEMBERS, VARIABLE
 from chalicelib.settings import Settings
 from infra.functions import FUNCTIONS
@@ -65,7 +64,7 @@ def test_no_setting_is_misspelt(stage: str) -> None:
 
         Settings.from_environment(noted)
 
-        assert noted.keys() - {VARIABLE, SERVICE_VARIABLE} <= noted.asked
+        assert noted.keys() - {VARIABLE, "POWERTOOLS_SERVICE_NAME"} <= noted.asked
 
 
 @every_stage
