@@ -21,9 +21,29 @@ LIVE: Final = alias_of(HANDLER)
 LOG: Final = f"{API}Log"
 WEB_ACL: Final = "WebACL"
 
+_ACCOUNT: Final = "GatewayAccount"
+_ACCOUNT_ROLE: Final = "GatewayAccountRole"
+
 _REQUESTS_OF_AN_ADDRESS_MAX: Final = 10_000
 """In five minutes."""
 _RETRY_AFTER_SECONDS: Final = 1
+_WORTH_ANOTHER_TRY: Final = frozenset({429, 503})
+
+_ANSWERS: Final = {
+    "DEFAULT_4XX": ("malformed_body", None, "the request cannot be read"),
+    "DEFAULT_5XX": ("internal_error", None, "the request could not be answered"),
+    "MISSING_AUTHENTICATION_TOKEN": ("not_found", None, "there is nothing at this path, or not by this method"),
+    "RESOURCE_NOT_FOUND": ("not_found", None, "there is nothing at this path"),
+    "REQUEST_TOO_LARGE": ("body_too_large", None, "the body is too large"),
+    "UNSUPPORTED_MEDIA_TYPE": ("unsupported_media_type", None, "the body is of a type that is not taken here"),
+    "WAF_FILTERED": ("refused", 403, "the request was refused before it was read"),
+    "ACCESS_DENIED": ("refused", 403, "the request was refused before it was read"),
+    "THROTTLED": ("too_many_requests", 429, "there are too many requests"),
+    "QUOTA_EXCEEDED": ("too_many_requests", 429, "there are too many requests"),
+    "INTEGRATION_TIMEOUT": ("busy", None, "the answer took too long; whether the request was carried out is not known"),
+    "INTEGRATION_FAILURE": ("busy", None, "the request could not be answered now"),
+}
+"""What API Gateway answers by itself, in the words of the API: code, status where it is not the code's, detail."""
 
 
 def api(chalice: Resources, stage: Stage) -> Resources:
@@ -97,23 +117,6 @@ def _access_log_format() -> str:
     return json.dumps(fields)
 
 
-_ANSWERS: Final = {
-    "DEFAULT_4XX": ("malformed_body", None, "the request cannot be read"),
-    "DEFAULT_5XX": ("internal_error", None, "the request could not be answered"),
-    "MISSING_AUTHENTICATION_TOKEN": ("not_found", None, "there is nothing at this path, or not by this method"),
-    "RESOURCE_NOT_FOUND": ("not_found", None, "there is nothing at this path"),
-    "REQUEST_TOO_LARGE": ("body_too_large", None, "the body is too large"),
-    "UNSUPPORTED_MEDIA_TYPE": ("unsupported_media_type", None, "the body is of a type that is not taken here"),
-    "WAF_FILTERED": ("refused", 403, "the request was refused before it was read"),
-    "ACCESS_DENIED": ("refused", 403, "the request was refused before it was read"),
-    "THROTTLED": ("too_many_requests", 429, "there are too many requests"),
-    "QUOTA_EXCEEDED": ("too_many_requests", 429, "there are too many requests"),
-    "INTEGRATION_TIMEOUT": ("busy", None, "the answer took too long; whether the request was carried out is not known"),
-    "INTEGRATION_FAILURE": ("busy", None, "the request could not be answered now"),
-}
-"""What API Gateway answers by itself, in the words of the API: code, status where it is not the code's, detail."""
-
-
 def _gateway_responses(stage: Stage) -> dict[str, Any]:
     """Return problems as the function would write them: without them, a caller would have to read two languages."""
     return {kind: _gateway_response(*answer, stage) for kind, answer in _ANSWERS.items()}
@@ -137,12 +140,6 @@ def _gateway_response(code: str, status: int | None, detail: str, stage: Stage) 
         "ResponseParameters": {"Headers": headers},
         "ResponseTemplates": {CONTENT_TYPE: json.dumps(body)},
     }
-
-
-_WORTH_ANOTHER_TRY: Final = frozenset({429, 503})
-
-_ACCOUNT: Final = "GatewayAccount"
-_ACCOUNT_ROLE: Final = "GatewayAccountRole"
 
 
 def _leave_to_write_logs() -> Resources:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 ALIAS: Final = "live"
 API: Final = "APIHandler"
 
+_ANSWERS_ALARM: Final = f"{API}AnswersRolloutAlarm"
+
 _ERRORS_MAX: Final = 3
 """Calls in a minute that may end without an answer."""
 _FAILED_ANSWERS_MAX: Final = 0.05
@@ -43,9 +45,6 @@ def alarms(functions: list[str]) -> Resources:
     """Return the alarms that take a new version of one of *functions* back."""
     errors = {_errors_alarm(function): _errors(function) for function in functions}
     return {**errors, _ANSWERS_ALARM: _failed_answers()}
-
-
-_ANSWERS_ALARM: Final = f"{API}AnswersRolloutAlarm"
 
 
 def _errors_alarm(function: str) -> str:

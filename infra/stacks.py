@@ -58,14 +58,9 @@ class Stack:
             StackError: where it could not be; AWS has taken back what was begun.
         """
         packaged = json.loads(sam.read_text())
-        if (
-            stage := packaged["Globals"]["Function"]["Environment"]["Variables"]["USAGE_TAB_STAGE"]
-        ) != self._stage.name:
+        if (stage := _stage_of(packaged)) != self._stage.name:
             raise StackError(f"{sam} was packaged for the stage {stage}, not for {self._stage.name}")
-        status = self._status()
-        if status in _TO_BE_DESTROYED or (status.endswith("_IN_PROGRESS") and status not in _NEVER_DEPLOYED):
-            remedy = "destroy it first" if status in _TO_BE_DESTROYED else "wait for its end"
-            raise StackError(f"the stack {self.name} is {status}: {remedy}")
+        status = self._changeable_status()
         self._create_artifacts()
         code = self._upload(bundle.read_bytes(), "zip")
         template = self._upload(_with_code(packaged, f"s3://{self._artifacts}/{code}"), "json")
@@ -104,6 +99,14 @@ class Stack:
         self._wait("stack_delete_complete", stack["StackId"])
         self._delete_artifacts()
         return self._kept(stack["StackId"])
+
+    def _changeable_status(self) -> str:
+        status = self._status()
+        if status in _TO_BE_DESTROYED:
+            raise StackError(f"the stack {self.name} is {status}: destroy it first")
+        if status.endswith("_IN_PROGRESS") and status not in _NEVER_DEPLOYED:
+            raise StackError(f"the stack {self.name} is {status}: wait for its end")
+        return status
 
     def _status(self) -> str:
         try:
@@ -221,6 +224,10 @@ class Stack:
             keys = [{"Key": item["Key"]} for item in page.get("Contents", ())]
             if keys:
                 self._s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+
+
+def _stage_of(template: dict[str, Any]) -> str:
+    return str(template["Globals"]["Function"]["Environment"]["Variables"]["USAGE_TAB_STAGE"])
 
 
 def _with_code(template: dict[str, Any], code: str) -> bytes:
