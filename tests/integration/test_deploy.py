@@ -124,8 +124,13 @@ def test_what_went_wrong(tmp_path: Path) -> None:
     }
     deployment.write(broken)
 
-    with pytest.raises(StackError, match="usage-tab-dev"):
+    with pytest.raises(StackError, match="usage-tab-dev failed:\nBroken: "):
         deployment.deploy()
+    deployment.write(template(read_stage("dev")))
+    with pytest.raises(StackError, match="ROLLBACK_COMPLETE: destroy it first"):
+        deployment.deploy()
+    deployment.stack.destroy()
+    assert deployment.deploy() is True
     deployment.stack.destroy()
 
 
