@@ -30,20 +30,20 @@ _RETRY_AFTER_SECONDS: Final = 1
 _WORTH_ANOTHER_TRY: Final = frozenset({429, 503})
 
 _ANSWERS: Final = {
-    "DEFAULT_4XX": ("malformed_body", None, "the request cannot be read"),
-    "DEFAULT_5XX": ("internal_error", None, "the request could not be answered"),
-    "MISSING_AUTHENTICATION_TOKEN": ("not_found", None, "there is nothing at this path, or not by this method"),
-    "RESOURCE_NOT_FOUND": ("not_found", None, "there is nothing at this path"),
-    "REQUEST_TOO_LARGE": ("body_too_large", None, "the body is too large"),
-    "UNSUPPORTED_MEDIA_TYPE": ("unsupported_media_type", None, "the body is of a type that is not taken here"),
-    "WAF_FILTERED": ("refused", 403, "the request was refused before it was read"),
-    "ACCESS_DENIED": ("refused", 403, "the request was refused before it was read"),
-    "THROTTLED": ("too_many_requests", 429, "there are too many requests"),
-    "QUOTA_EXCEEDED": ("too_many_requests", 429, "there are too many requests"),
-    "INTEGRATION_TIMEOUT": ("busy", None, "the answer took too long; whether the request was carried out is not known"),
-    "INTEGRATION_FAILURE": ("busy", None, "the request could not be answered now"),
+    "DEFAULT_4XX": ("malformed_body", "the request cannot be read"),
+    "DEFAULT_5XX": ("internal_error", "the request could not be answered"),
+    "MISSING_AUTHENTICATION_TOKEN": ("not_found", "there is nothing at this path, or not by this method"),
+    "RESOURCE_NOT_FOUND": ("not_found", "there is nothing at this path"),
+    "REQUEST_TOO_LARGE": ("body_too_large", "the body is too large"),
+    "UNSUPPORTED_MEDIA_TYPE": ("unsupported_media_type", "the body is of a type that is not taken here"),
+    "WAF_FILTERED": ("refused", "the request was refused before it was read"),
+    "ACCESS_DENIED": ("refused", "the request was refused before it was read"),
+    "THROTTLED": ("too_many_requests", "there are too many requests"),
+    "QUOTA_EXCEEDED": ("too_many_requests", "there are too many requests"),
+    "INTEGRATION_TIMEOUT": ("busy", "the answer took too long; whether the request was carried out is not known"),
+    "INTEGRATION_FAILURE": ("busy", "the request could not be answered now"),
 }
-"""What API Gateway answers by itself, in the words of the API: code, status where it is not the code's, detail."""
+"""What API Gateway answers by itself, in the words of the API: a problem's code and detail."""
 
 
 def api(chalice: Resources, stage: Stage) -> Resources:
@@ -122,23 +122,22 @@ def _gateway_responses(stage: Stage) -> dict[str, Any]:
     return {kind: _gateway_response(*answer, stage) for kind, answer in _ANSWERS.items()}
 
 
-def _gateway_response(code: str, status: int | None, detail: str, stage: Stage) -> dict[str, Any]:
-    body = json.loads(problem(code, detail).to_dict()["body"])
-    body["status"] = status or body["status"]
+def _gateway_response(code: str, detail: str, stage: Stage) -> dict[str, Any]:
+    answer = problem(code, detail).to_dict()
     headers = {
         "X-Request-Id": "context.requestId",
         "X-Content-Type-Options": "'nosniff'",
         "Cache-Control": "'no-store'",
     }
-    if body["status"] in _WORTH_ANOTHER_TRY:
+    if answer["statusCode"] in _WORTH_ANOTHER_TRY:
         headers["Retry-After"] = f"'{_RETRY_AFTER_SECONDS}'"
     if stage.console_origins:
         # One origin is all that a fixed header can name; it lets its pages read why they were refused.
         headers |= {"Access-Control-Allow-Origin": f"'{stage.console_origins[0]}'", "Vary": "'Origin'"}
     return {
-        "StatusCode": body["status"],
+        "StatusCode": answer["statusCode"],
         "ResponseParameters": {"Headers": headers},
-        "ResponseTemplates": {CONTENT_TYPE: json.dumps(body)},
+        "ResponseTemplates": {CONTENT_TYPE: answer["body"]},
     }
 
 

@@ -24,6 +24,7 @@ _STATUS_BY_CODE: Final = {
     "unauthenticated": HTTPStatus.UNAUTHORIZED,
     "card_declined": HTTPStatus.PAYMENT_REQUIRED,
     "insufficient_scope": HTTPStatus.FORBIDDEN,
+    "refused": HTTPStatus.FORBIDDEN,
     "not_found": HTTPStatus.NOT_FOUND,
     "method_not_allowed": HTTPStatus.METHOD_NOT_ALLOWED,
     "clock_backwards": HTTPStatus.CONFLICT,
