@@ -33,6 +33,8 @@ _ANSWERS: Final = {
     "DEFAULT_4XX": ("malformed_body", "the request cannot be read"),
     "DEFAULT_5XX": ("internal_error", "the request could not be answered"),
     "MISSING_AUTHENTICATION_TOKEN": ("not_found", "there is nothing at this path, or not by this method"),
+    # What is found wrong with a token at a path that is not there, where only AWS's own would do.
+    "INVALID_SIGNATURE": ("not_found", "there is nothing at this path, or not by this method"),
     "RESOURCE_NOT_FOUND": ("not_found", "there is nothing at this path"),
     "REQUEST_TOO_LARGE": ("body_too_large", "the body is too large"),
     "UNSUPPORTED_MEDIA_TYPE": ("unsupported_media_type", "the body is of a type that is not taken here"),

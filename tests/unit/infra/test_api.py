@@ -83,7 +83,8 @@ def test_what_they_say() -> None:
     """A path that is not there is 404, too many requests are 429, and the busy say when to come again."""
     answers = api("prod")["GatewayResponses"]
 
-    assert answers["MISSING_AUTHENTICATION_TOKEN"]["StatusCode"] == 404
+    for kind in ("MISSING_AUTHENTICATION_TOKEN", "INVALID_SIGNATURE", "RESOURCE_NOT_FOUND"):
+        assert answers[kind]["StatusCode"] == 404
     assert answers["REQUEST_TOO_LARGE"]["StatusCode"] == 413
     assert answers["THROTTLED"]["StatusCode"] == 429
     for kind in ("THROTTLED", "INTEGRATION_TIMEOUT", "INTEGRATION_FAILURE"):
