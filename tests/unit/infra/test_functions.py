@@ -150,12 +150,3 @@ def test_an_undescribed_function_is_refused() -> None:
     del resources["DoWork"]
     with pytest.raises(UndescribedError, match="DoWork"):
         functions(resources, read_stage("dev"))
-
-
-def test_alarms() -> None:
-    """Every function has an alarm of its own."""
-    resources = sam("prod")["Resources"]
-    alarms = [name for name in of_type(resources, "AWS::CloudWatch::Alarm") if name.endswith("Alarm")]
-
-    for function in FUNCTIONS:
-        assert [alarm for alarm in alarms if alarm.startswith(function)], function

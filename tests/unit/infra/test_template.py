@@ -13,7 +13,7 @@ from chalicelib.secret import MEMBERS, VARIABLE
 from chalicelib.settings import Settings
 from infra.functions import FUNCTIONS
 from infra.stages import read_stage
-from infra.template import DoubleError, template
+from infra.template import FRAGMENTS, DoubleError, template
 from tests.templates import STAGES, cloudformation, of_type, sam
 
 
@@ -116,6 +116,17 @@ def test_logs_are_kept_for_a_while(stage: str) -> None:
 
     assert groups
     assert {group["RetentionInDays"] for group in groups.values()} == {read_stage(stage).log_retention_days}
+
+
+@every_stage
+def test_alarms(stage: str) -> None:
+    """All alarms, and what else is the same in every stage, are in it as their files have them."""
+    resources = sam(stage)["Resources"]
+
+    fragments = [json.loads(file.read_text())["Resources"] for file in FRAGMENTS if file.exists()]
+    assert fragments
+    for fragment in fragments:
+        assert {name: resources[name] for name in fragment} == fragment
 
 
 def test_a_name_is_given_once(tmp_path: Path) -> None:
