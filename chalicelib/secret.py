@@ -20,10 +20,16 @@ if TYPE_CHECKING:
 VARIABLE: Final = f"{PREFIX}SECRET"
 """Names the secret, by its ARN or its name."""
 
-MEMBERS: Final = tuple(
-    PREFIX + name for name in ("AUDIENCE", "ISSUER", "JWKS_URL", "STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRET")
+MEMBERS: Final = (
+    "USAGE_TAB_AUDIENCE",
+    "USAGE_TAB_ISSUER",
+    "USAGE_TAB_JWKS_URL",
+    "USAGE_TAB_OIDC_CLIENT_ID",
+    "USAGE_TAB_OIDC_SCOPE",
+    "USAGE_TAB_STRIPE_API_KEY",
+    "USAGE_TAB_STRIPE_WEBHOOK_SECRET",
 )
-"""What a secret may hold."""
+"""What a secret may hold: whose tokens to trust and where the page gets one, and the keys for payments."""
 
 _EMPTY: Final = "ResourceNotFoundException"
 """What is said of a secret that nobody has put anything into yet."""

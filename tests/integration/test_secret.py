@@ -39,15 +39,25 @@ def environment(aws: AwsServer, name: str, value: str | None, **others: str) -> 
 
 def test_all_of_it(aws: AwsServer) -> None:
     """What the secret holds are settings like those of the environment, where it says nothing else."""
-    members = {name: f"https://{number}.example" for number, name in enumerate(MEMBERS)}
+    members = {
+        "USAGE_TAB_AUDIENCE": "nobody",
+        "USAGE_TAB_ISSUER": "https://login.example",
+        "USAGE_TAB_JWKS_URL": "https://login.example/keys",
+        "USAGE_TAB_OIDC_CLIENT_ID": "console",
+        "USAGE_TAB_OIDC_SCOPE": "openid usage:read",
+        "USAGE_TAB_STRIPE_API_KEY": "key",
+        "USAGE_TAB_STRIPE_WEBHOOK_SECRET": "hook",
+    }
+    assert members.keys() == set(MEMBERS)
     environ = environment(aws, "all", json.dumps(members), USAGE_TAB_PAYMENT_GATEWAY="stripe", USAGE_TAB_AUDIENCE="me")
 
     settings = Settings.from_environment(with_secret(environ))
 
     assert (settings.stage, settings.payment_gateway, settings.audience) == ("prod", "stripe", "me")
-    assert (settings.issuer, settings.jwks_url) == ("https://1.example", "https://2.example")
-    assert settings.stripe_api_key == "https://3.example"
-    assert settings.stripe_webhook_secret == "https://4.example"
+    assert (settings.issuer, settings.jwks_url) == ("https://login.example", "https://login.example/keys")
+    assert (settings.stripe_api_key, settings.stripe_webhook_secret) == ("key", "hook")
+    assert settings.oidc is not None
+    assert (settings.oidc.client_id, settings.oidc.scope) == ("console", "openid usage:read")
 
 
 def test_an_empty_one(aws: AwsServer) -> None:
