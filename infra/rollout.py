@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 ALIAS: Final = "live"
 API: Final = "APIHandler"
+ALARM_TOPIC: Final = "AlarmTopic"
+"""Tells people; `alarms.json` has it."""
 
 _ANSWERS_ALARM: Final = f"{API}AnswersRolloutAlarm"
 
@@ -91,5 +93,6 @@ def _alarm(description: str, **metric: Any) -> Resource:
             "EvaluationPeriods": 1,
             "ComparisonOperator": "GreaterThanThreshold",
             "TreatMissingData": "notBreaching",
+            "AlarmActions": [ref(ALARM_TOPIC)],
         },
     }

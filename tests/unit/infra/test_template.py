@@ -129,6 +129,15 @@ def test_alarms(stage: str) -> None:
         assert {name: resources[name] for name in fragment} == fragment
 
 
+def test_every_alarm_tells_somebody() -> None:
+    """Those of the rollout as well: whoever has deployed may have gone home."""
+    alarms = of_type(sam("prod")["Resources"], "AWS::CloudWatch::Alarm")
+
+    assert {str(alarm["AlarmActions"]) for alarm in alarms.values()} == {"[{'Ref': 'AlarmTopic'}]"}
+    for function in FUNCTIONS:
+        assert [name for name in alarms if name.startswith(function)], function
+
+
 def test_a_name_is_given_once(tmp_path: Path) -> None:
     """Two parts of the template cannot describe the same resource."""
     fragment = tmp_path / "alarms.json"
