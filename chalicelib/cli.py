@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -191,12 +192,17 @@ def import_(  # noqa: PLR0913 - the options of the command
 @click.option("--at", type=InstantType(), help="As of when; by default now.")
 @_store_option
 def job(name: str, at: Instant | None, store: str) -> None:
-    """Run the job NAME once against a store."""
+    """
+    Run the job NAME once against a store.
+
+    Where that is not on this machine, settings must say where its payments and notifications go.
+    """
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import Progress  # noqa: PLC0415
 
     from chalicelib.services.errors import RefusedError  # noqa: PLC0415
 
+    _require_outside(store)
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(name, total=None)
         try:
@@ -324,6 +330,16 @@ def _services(store: str, *, has_stream: bool = False) -> Services:
     tables = open_store(settings)
     has_test_clock = StoredTestClock(tables).read() is not None
     return build_services(replace(settings, test_clock=has_test_clock), tables, has_stream=has_stream)
+
+
+def _require_outside(store: str) -> None:
+    """Refuse what is taken for granted on one machine: that the sandbox takes payments and the log notifications."""
+    from chalicelib.settings import LOOPBACK_HOSTS  # noqa: PLC0415
+
+    missing = [name for name in ("USAGE_TAB_PAYMENT_GATEWAY", "USAGE_TAB_EVENT_BUS") if not os.environ.get(name)]
+    if missing and urlsplit(store).hostname not in LOOPBACK_HOSTS:
+        message = f"{' and '.join(missing)} must be set for a store that is not on this machine"
+        raise click.UsageError(message)
 
 
 def _say(text: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.bus.sqs_text import attribute
 from chalicelib.bus.work_queue import QueueUnavailableError, Work
 
 
@@ -51,7 +52,7 @@ class SqsWorkQueue:
 
     def bury(self, body: str, reason: str) -> None:
         """Send a message to the dead letters; the reason is an attribute of it."""
-        attributes = {"Reason": {"DataType": "String", "StringValue": reason[:REASON_CHARACTERS_MAX] or "unknown"}}
+        attributes = {"Reason": attribute(reason[:REASON_CHARACTERS_MAX])}
         try:
             self._client.send_message(QueueUrl=self._dead_letters_url, MessageBody=body, MessageAttributes=attributes)
         except (BotoCoreError, ClientError) as error:

@@ -7,13 +7,13 @@ bucket under `dead-letters/`, and the body is its address. The attributes of the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.bus.dead_letters import DeadEvent, DeadLettersUnavailableError, DeadWork, Held
+from chalicelib.bus.sqs_text import attribute, can_carry
 from chalicelib.domain.instants import Instant, NotAnInstantError, format_instant, parse_instant
 
 
@@ -39,7 +39,6 @@ WAIT_SECONDS: Final = 1
 
 _MICROSECONDS_IN_MILLISECOND: Final = 1000
 _OBJECT: Final = "Object"
-_NOT_CARRIED: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 T = TypeVar("T")
 
@@ -131,10 +130,7 @@ class SqsDeadEvents(SqsDeadLetters[DeadEvent]):
             attributes[_OBJECT] = "body"
         return {
             "MessageBody": body,
-            "MessageAttributes": {
-                name: {"DataType": "String", "StringValue": _NOT_CARRIED.sub("?", text) or "unknown"}
-                for name, text in attributes.items()
-            },
+            "MessageAttributes": {name: attribute(text) for name, text in attributes.items()},
         }
 
     def _put_object(self, event: DeadEvent) -> str:
@@ -188,7 +184,7 @@ def _carried(body: bytes) -> str | None:
         text = body.decode()
     except UnicodeDecodeError:
         return None
-    return None if _NOT_CARRIED.search(text) else text
+    return text if can_carry(text) else None
 
 
 def _requests(entries: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

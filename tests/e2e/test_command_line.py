@@ -181,6 +181,14 @@ class TestJob:
         assert done.returncode == 0
         assert server.client.get("/v1/accounts/acme/invoices") == before
 
+    def test_a_store_elsewhere_needs_a_gateway_and_a_bus(self, server: Server) -> None:
+        """A payment of somebody else's store is never taken by the sandbox, nor a notification left in this log."""
+        words = ["job", "settle-payments", "--store", "https://dynamodb.eu-west-1.amazonaws.com"]
+        done = server.command(*words, USAGE_TAB_PAYMENT_GATEWAY="none")
+
+        assert done.returncode == 2
+        assert "USAGE_TAB_EVENT_BUS must be set" in done.stderr
+
     @pytest.mark.parametrize(
         "words",
         [

@@ -90,6 +90,15 @@ def test_a_dead_letter(peer: Peer) -> None:
     peer.queue.bury("{}", "x" * (REASON_CHARACTERS_MAX + 1))
 
 
+def test_a_reason_that_sqs_cannot_carry(peer: Peer) -> None:
+    """It says as much as a message can, or the letter would be refused for ever."""
+    attributes = {"Reason": {"DataType": "String", "StringValue": "torn? at ?"}}
+    expected = {"QueueUrl": DEAD, "MessageBody": "{}", "MessageAttributes": attributes}
+    peer.stub.add_response("send_message", {}, expected)
+
+    peer.queue.bury("{}", "torn\x00 at \ufffe")
+
+
 def test_a_dead_letter_refused(peer: Peer) -> None:
     """It says so, and the message stays where it is."""
     peer.stub.add_client_error("send_message", "AccessDenied")
