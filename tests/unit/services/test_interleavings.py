@@ -62,6 +62,8 @@ AFTER_ALL_TURNS: Final = parse_instant("2026-11-01T02:30:00Z")
 PRICES: Final = {"call": Decimal("0.01"), "message": Decimal("0.02"), "chat": Decimal("0.03")}
 CREDIT: Final = Decimal("5.00")
 
+pytestmark = pytest.mark.untraced
+
 R = TypeVar("R")
 Batch = tuple[UsageEvent, ...]
 
