@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -11,6 +9,7 @@ import pytest
 
 from chalicelib.local.embedded import EmbeddedStore
 from tests.stores import DynamoDBLocal
+from tests.tracing import untraced
 
 
 if TYPE_CHECKING:
@@ -24,21 +23,11 @@ hypothesis.settings.load_profile("tests")
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """
-    Run a test that is marked `untraced` without measuring coverage.
-
-    What pytest-cov has for this, `no_cover`, does not stop all that measures in a process of pytest-xdist.
-    """
-    if item.get_closest_marker("untraced") is None:
-        return (yield)
-    own, of_threads = sys.gettrace(), threading.gettrace()
-    sys.settrace(None)
-    threading.settrace(None)  # type: ignore[arg-type]
-    try:
-        return (yield)
-    finally:
-        sys.settrace(own)
-        threading.settrace(of_threads)  # type: ignore[arg-type]
+    """Measure no coverage of tests that are marked so, nor of those of Hypothesis, which run a hundred times."""
+    if any(item.get_closest_marker(name) for name in ("untraced", "hypothesis")):
+        with untraced():
+            return (yield)
+    return (yield)
 
 
 @pytest.fixture(scope="session")

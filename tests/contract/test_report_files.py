@@ -118,6 +118,7 @@ class TestStates:
 class TestContent:
     """What is written is what is fetched."""
 
+    @pytest.mark.untraced
     @pytest.mark.parametrize("size", [0, 1, 70_000, PART_BYTES, PART_BYTES + 1, 2 * PART_BYTES + 100_000])
     def test_a_file_comes_back_as_it_was(
         self, files: ReportFiles, fetch: Callable[[str], bytes | None], size: int

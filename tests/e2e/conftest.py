@@ -29,7 +29,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(home: Path) -> Iterator[Server]:
     """Run a server for all tests that leave its clock alone, with the rate cards `standard` and `simple`."""
-    with Server(home, "--no-demo", "--test-clock", NOW) as server:
+    with Server(home, "--no-demo", "--test-clock", NOW, is_measured=True) as server:
         put_rate_cards(server.client)
         yield server
         assert server.failures == []

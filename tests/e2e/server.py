@@ -9,6 +9,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+from coverage import Coverage
+
 from tests.e2e.client import Client
 
 
@@ -26,16 +28,23 @@ COMMAND: Final[Sequence[str]] = (
     if _INSTALLED.exists()
     else [sys.executable, "-c", "from chalicelib.cli import main; main(prog_name='usage-tab')"]
 )
+_MEASURED: Final[Sequence[str]] = (
+    [sys.executable, "-m", "coverage", "run", *COMMAND] if _INSTALLED.exists() else COMMAND
+)
 
 
 class Server:
     """
     Run `usage-tab serve` with *options* while the context is open, on a free port; started again, on the same.
 
-    *home* holds the key that signs tokens; *environment* is set on top of this process's own.
+    *home* holds the key that signs tokens; *environment* is set on top of this process's own. Where coverage is
+    measured, the server and its other commands take part if it *is_measured*, which makes them twice as slow.
     """
 
-    def __init__(self, home: Path, *options: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, home: Path, *options: str, environment: Mapping[str, str] | None = None, is_measured: bool = False
+    ) -> None:
+        self._program = _MEASURED if is_measured and Coverage.current() is not None else COMMAND
         self._options = options
         self._port = "0"
         self.log: list[str] = []
@@ -79,7 +88,7 @@ class Server:
         """Start the server, from now on with *environment*, and wait until it has told where it and its store are."""
         self._environment |= environment
         self._process = subprocess.Popen(
-            [*COMMAND, "serve", "--port", self._port, *self._options],
+            [*self._program, "serve", "--port", self._port, *self._options],
             cwd=REPOSITORY,
             env=self._environment,
             stdin=subprocess.DEVNULL,
@@ -154,7 +163,7 @@ class Server:
     def begin(self, *words: str, **environment: str) -> subprocess.Popen[str]:
         """Begin another `usage-tab` command and return its process."""
         return subprocess.Popen(
-            [*COMMAND, *words],
+            [*self._program, *words],
             cwd=REPOSITORY,
             env={**self._environment, **environment},
             stdin=subprocess.DEVNULL,

@@ -9,19 +9,29 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.e2e.importing import import_calls, import_words
-from tests.e2e.samples import SETTINGS, Sample, write_rows
+from tests.e2e.samples import NOW, SETTINGS, Sample, put_rate_cards, write_rows
+from tests.e2e.server import Server
 from tests.oracle.billing import bill
 
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.e2e.client import Client
-    from tests.e2e.server import Server
 
 MONTH = "2021-01"
 FREE_SECONDS = "5000"
 CALLS_MAX = 600
+
+
+@pytest.fixture(scope="module")
+def server(home: Path) -> Iterator[Server]:
+    """Run a server of their own for these many calls, which is not measured for coverage."""
+    with Server(home, "--no-demo", "--test-clock", NOW) as server:
+        put_rate_cards(server.client)
+        yield server
+        assert server.failures == []
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from chalicelib.cli import main
 from chalicelib.domain.instants import SECOND
 from chalicelib.settings import Settings
 from chalicelib.storage.accounts import Commit
+from tests.tracing import untraced
 from tests.unit.services.histories import ACCOUNT, History
 
 
@@ -47,7 +48,8 @@ class Shop:
 @pytest.fixture(scope="module")
 def shop(dynamodb_local: str) -> Shop:
     """Give the two accounts; what a test does to one of them, the others find."""
-    return Shop(dynamodb_local)
+    with untraced():
+        return Shop(dynamodb_local)
 
 
 def test_accounts_in_order(shop: Shop) -> None:

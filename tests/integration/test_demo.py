@@ -73,6 +73,7 @@ def filled_at(embedded_store: str) -> Callable[[str], Shop]:
     return fill
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(
     ("now", "shown", "status", "invoiced"),
     [

@@ -63,6 +63,7 @@ def test_what_happens(in_memory: Outcome) -> None:
     assert sum(used.write_units for used in units) > 0
 
 
+@pytest.mark.untraced
 def test_same_seed_same_totals(in_memory: Outcome, embedded_store: str) -> None:
     """The totals follow from the seed alone, whatever the store."""
     number = next(_numbers)
@@ -72,6 +73,7 @@ def test_same_seed_same_totals(in_memory: Outcome, embedded_store: str) -> None:
     assert totals_of(simulate(PLAN, store, no_progress)) == totals_of(in_memory)
 
 
+@pytest.mark.untraced
 def test_other_seed_other_totals(in_memory: Outcome) -> None:
     """Another seed is another story."""
     other = simulate(PLAN._replace(seed="another seed"), MemoryStore(), no_progress)

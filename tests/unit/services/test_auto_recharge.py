@@ -183,6 +183,7 @@ def test_schedules_cut_off_at_every_step(job: str, token: str) -> None:
         world.check()
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("backwards", [False, True])
 @pytest.mark.parametrize("other", ["event", "sweep-outbox", "settle-payments", "switched off", "by invoice"])
 def test_beside_another(other: str, backwards: bool) -> None:  # noqa: FBT001 - the case

@@ -35,6 +35,7 @@ def _balances(history: History, at: Instant) -> tuple[PoolFigures, ...]:
     return pools
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("seed", range(40))
 def test_what_was_answered_then(seed: int) -> None:
     """Whatever happened, asked about any time the service says what it said at that time; and the audit agrees."""

@@ -109,6 +109,7 @@ def check_end(world: CardWorld, token: str) -> None:
     assert len(set(world.bus.ids("credit.purchased"))) == (1 if paid else 0)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("token", ["tok_ok", "tok_error"])
 def test_cut_off_twice(token: str) -> None:
     """
@@ -147,6 +148,7 @@ def writing(taken: list[str]) -> list[tuple[int, Fault]]:
     return [(number, fault) for number, fault in interruptions(taken) if taken[number - 1] not in READS]
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("backwards", [False, True])
 @pytest.mark.parametrize("other", ["repeat", "schedule", "repeat that is cut off"])
 def test_beside_another(other: str, backwards: bool) -> None:  # noqa: FBT001 - the case
