@@ -2,8 +2,8 @@
 
 PYTHON ?= python3
 PORT ?= 8000
-# Processes that run tests side by side.
-WORKERS ?= auto
+# Processes that run tests side by side: one more than there are cores, for tests wait for servers.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
 # More words for the command behind `make run` and `make bench`, such as ARGS=--no-demo.
 ARGS ?=
 # A stage of infra/stages.toml.
@@ -45,8 +45,10 @@ lint: install
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/interrogate --quiet chalicelib infra tests
 
+# The servers that tests start are up sooner with modules that are compiled already.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: lint
-	$(BIN)/pytest --numprocesses $(WORKERS) --cov=chalicelib
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal --cov=chalicelib
 
 format: install
 	$(BIN)/ruff check --fix .

@@ -21,6 +21,12 @@ hypothesis.settings.register_profile("tests", deadline=None, suppress_health_che
 hypothesis.settings.load_profile("tests")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files of the longest tests, so that no process is left alone with one of them at the end."""
+    long = {item.path for item in items if item.get_closest_marker("untraced")}
+    items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Measure no coverage of tests that are marked so, nor of those of Hypothesis, which run a hundred times."""

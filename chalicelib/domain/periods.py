@@ -60,10 +60,14 @@ class Period(NamedTuple):
         return date(self.year, self.month, 1)
 
 
-@cache
 def is_timezone(name: str) -> bool:
     """Tell whether *name* is a zone of the IANA database."""
-    return name in available_timezones() and name not in _NOT_PLACES
+    return name in _timezones()
+
+
+@cache
+def _timezones() -> frozenset[str]:
+    return frozenset(available_timezones() - _NOT_PLACES)
 
 
 class Calendar:
