@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+from coverage import Coverage
 
 from chalicelib.local.embedded import EmbeddedStore
 from tests.stores import DynamoDBLocal
@@ -34,6 +36,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         with untraced():
             return (yield)
     return (yield)
+
+
+@pytest.fixture
+def measured_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Python processes that the test starts take part where coverage is measured."""
+    if Coverage.current() is not None:
+        monkeypatch.setenv("COVERAGE_PROCESS_START", str(Path(__file__).parents[1] / "pyproject.toml"))
 
 
 @pytest.fixture(scope="session")

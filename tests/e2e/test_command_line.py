@@ -56,7 +56,7 @@ class TestServe:
 
     def test_without_a_test_clock_there_is_none(self, home: Path) -> None:
         """Real time cannot be moved, and an event of now is taken."""
-        with Server(home, "--no-demo") as server:
+        with Server(home, "--no-demo", is_measured=True) as server:
             client = server.client
             for method, body in (("GET", None), ("PUT", {"now": "2999-01-01T00:00:00Z"})):
                 assert_problem(client.ask(method, "/v1/test-clock", body), 404, "not_found")
@@ -167,6 +167,7 @@ class TestImport:
 class TestJob:
     """`usage-tab job`."""
 
+    @pytest.mark.usefixtures("measured_processes")
     def test_a_job_runs_against_the_servers_store(self, start_server: Callable[..., Server]) -> None:
         """The month's invoice is issued by the command as by the schedule, once."""
         server = start_server("2021-01-20T12:00:00Z")

@@ -77,7 +77,10 @@ def test_head_answers_like_get_without_a_body(client: Client, account: str) -> N
 
 def test_health_tells_of_the_store(home: Path, tmp_path: Path) -> None:
     """With its store gone the service is unavailable and busy, never wrong; back with the store, it is well."""
-    with DynamoDBLocal(tmp_path) as store, Server(home, "--no-demo", "--store", store.endpoint) as server:
+    with (
+        DynamoDBLocal(tmp_path) as store,
+        Server(home, "--no-demo", "--store", store.endpoint, is_measured=True) as server,
+    ):
         client = server.client
         assert expect(200, client.ask("GET", "/health", token=None)).json == {"status": "ok", "store": "ok"}
         store.kill()

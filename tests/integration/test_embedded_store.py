@@ -17,6 +17,8 @@ from chalicelib.local.embedded import EmbeddedStore, EmbeddedStoreError
 from tests.stores import dynamodb_client
 
 
+pytestmark = pytest.mark.usefixtures("measured_processes")
+
 TABLE = "kept"
 
 ITEMS = [

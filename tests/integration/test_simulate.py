@@ -112,6 +112,7 @@ def test_a_lost_entry_is_noticed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "events sent" in printed
 
 
+@pytest.mark.usefixtures("measured_processes")
 def test_command(embedded_store: str) -> None:
     """The command prints the report; where somebody tampers with the store meanwhile, it exits with 1."""
     options = ["--accounts", "2", "--months", "1", "--events", "20", "--store", embedded_store]
