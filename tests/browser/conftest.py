@@ -23,7 +23,7 @@ expect.set_options(timeout=SECONDS_MAX * 1000)
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Run a server whose clock stands still."""
     home = tmp_path_factory.mktemp("home")
-    with Server(home, "--no-demo", "--test-clock", NOW) as server:
+    with Server(home, "--no-demo", "--test-clock", NOW, is_measured=True) as server:
         put_catalogue(server.client)
         yield server
         assert server.failures == []

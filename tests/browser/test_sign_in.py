@@ -22,7 +22,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, 
     """Run a provider, and a server whose page signs in there."""
     with OidcProvider(tmp_path_factory.mktemp("provider")) as provider:
         options = ("--no-demo", "--test-clock", NOW)
-        with Server(tmp_path_factory.mktemp("home"), *options, environment=provider.settings) as server:
+        with Server(
+            tmp_path_factory.mktemp("home"), *options, environment=provider.settings, is_measured=True
+        ) as server:
             put_catalogue(server.client)
             fill(server.client, ACCOUNT)
             yield server, provider
