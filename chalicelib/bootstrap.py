@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import time
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from botocore.config import Config
+
 from chalicelib.api.tokens import TokenVerifier
+from chalicelib.aws_clients import AwsClient, soon_given_up
 from chalicelib.bus.event_bus import LogBus
 from chalicelib.domain.instants import DAY, MINUTE
 from chalicelib.files.local import LocalReportFiles
@@ -57,8 +60,6 @@ from chalicelib.storage.records import Records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from botocore.client import BaseClient
 
     from chalicelib.bus.dead_letters import DeadBatch, DeadEvents, DeadLetters, DeadWork
     from chalicelib.bus.event_bus import EventBus
@@ -144,42 +145,34 @@ def open_dead_work(settings: Settings) -> DeadLetters[DeadWork] | None:
     return SqsDeadLetters(cache(lambda service: _client(service, settings, url)), url, read_work)
 
 
-def _client(service: str, settings: Settings, url: str = "") -> BaseClient:
+def _client(service: str, settings: Settings, url: str = "") -> AwsClient:
     """
     Return a client of an AWS service that gives up soon: what it has not done, a schedule does.
 
     Where *url* is on this machine, so is the service, and takes any credentials.
     """
-    from botocore.config import Config  # noqa: PLC0415 - only where it is used
-    from botocore.session import get_session  # noqa: PLC0415 - as above
-
-    config = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
     parts = urlsplit(url)
-    local: dict[str, Any] = {}
+    local: dict[str, str] = {}
     if parts.hostname in LOOPBACK_HOSTS:
         local = {
             "endpoint_url": f"{parts.scheme}://{parts.netloc}",
             "aws_access_key_id": "local",
             "aws_secret_access_key": "local",
         }
-    return get_session().create_client(service, region_name=settings.region, config=config, **local)
+    return AwsClient(service, settings.region, soon_given_up(), **local)
 
 
 def open_report_files(settings: Settings, real_clock: Clock) -> ReportFiles:
     """Return the bucket for large reports that *settings* name: this machine's disk where they name none."""
     if settings.report_bucket is None:
         return LocalReportFiles(real_clock.now)
-    from botocore.config import Config  # noqa: PLC0415 - only where it is used
-    from botocore.session import get_session  # noqa: PLC0415 - as above
-
-    from chalicelib.files.s3 import S3ReportFiles  # noqa: PLC0415 - as above
+    from chalicelib.files.s3 import S3ReportFiles  # noqa: PLC0415 - only where it is used
 
     # A link is signed for the host of the bucket in its own region: another would answer with a redirection.
     config = Config(
         signature_version="s3v4", s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"}
     )
-    client = get_session().create_client("s3", region_name=settings.region, config=config)
-    return S3ReportFiles(client, settings.report_bucket, real_clock.now)
+    return S3ReportFiles(AwsClient("s3", settings.region, config), settings.report_bucket, real_clock.now)
 
 
 def build_services(  # noqa: PLR0913 - the parts that differ from one running system to another

@@ -7,10 +7,12 @@ Parameter Store since one call brings all of them, and its client takes a quarte
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import msgspec
+from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.aws_clients import AwsClient, soon_given_up
 from chalicelib.settings import PREFIX, Settings, SettingsError
 
 
@@ -58,12 +60,7 @@ def _read(secret: str, region: str) -> dict[str, str]:
 
 
 def _fetch(secret: str, region: str) -> str:
-    from botocore.config import Config  # noqa: PLC0415 - only where there is a secret
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as above
-    from botocore.session import get_session  # noqa: PLC0415 - as above
-
-    config = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
-    client: Any = get_session().create_client("secretsmanager", region_name=region, config=config)
+    client = AwsClient("secretsmanager", region, soon_given_up(attempts=3))
     try:
         return str(client.get_secret_value(SecretId=secret).get("SecretString", "{}"))
     except ClientError as error:

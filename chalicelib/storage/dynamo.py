@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
 from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.connection.base import Connection
 from pynamodb.constants import (
     ALL_OLD,
     BATCH_WRITE_ITEM,
@@ -29,6 +30,7 @@ from pynamodb.exceptions import PynamoDBException
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
+from chalicelib import aws_clients
 from chalicelib.storage.items import (
     Absent,
     Condition,
@@ -47,7 +49,8 @@ from chalicelib.storage.items import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from pynamodb.connection.base import Connection, MetaTable
+    from botocore.session import Session
+    from pynamodb.connection.base import MetaTable
     from pynamodb.expressions.condition import Condition as PynamoCondition
 
 CONNECT_TIMEOUT_SECONDS: Final = 1
@@ -116,22 +119,9 @@ class DynamoItemStore:
     ) -> None:
         """Make the models; nothing is sent before the first call."""
         self._pause = pause
-        access = _loopback_access(endpoint)
-
-        class _Meta:
-            host = endpoint
-            connect_timeout_seconds = CONNECT_TIMEOUT_SECONDS
-            read_timeout_seconds = READ_TIMEOUT_SECONDS
-            max_retry_attempts = RETRIES_MAX
-            max_pool_connections = CONNECTIONS_MAX
-            billing_mode = PAY_PER_REQUEST_BILLING_MODE
-            aws_access_key_id = access
-            aws_secret_access_key = access
-
-        _Meta.region = region  # type: ignore[attr-defined]
 
         class _StateRecord(_Record):
-            class Meta(_Meta):
+            class Meta:
                 table_name = state_table
 
             due_shard = UnicodeAttribute(null=True)
@@ -139,12 +129,14 @@ class DynamoItemStore:
             due = _DueIndex()
 
         class _PageRecord(_Record):
-            class Meta(_Meta):
+            class Meta:
                 table_name = pages_table
 
         self._state = _StateRecord
         self._models: dict[Table, type[_Record]] = {Table.STATE: _StateRecord, Table.PAGES: _PageRecord}
-        self._connection = _share_connection(_StateRecord, _PageRecord)
+        self._connection = _Connection(endpoint, region)
+        for model in self._models.values():
+            _use(self._connection, model)
         self._tries = _Tries()
         self._is_watched = False
 
@@ -287,19 +279,39 @@ class DynamoItemStore:
             self._pause(min(0.05 * 2**attempt, 2.0))
 
 
-def _share_connection(first: type[Model], *others: type[Model]) -> Connection:
-    shared = first._get_connection().connection  # noqa: SLF001 - PynamoDB would make a client for every model
-    for model in others:
-        table = model._get_connection()  # noqa: SLF001 - as above
-        meta_table: MetaTable = table.get_meta_table()
-        shared.add_meta_table(meta_table)
-        table.connection = shared
-    return shared
+class _Connection(Connection):
+    """
+    A connection whose client is of the session that all clients of the process share.
+
+    A store of this machine takes any credentials, which are not to become the session's: its client has its own.
+    """
+
+    def __init__(self, endpoint: str | None, region: str) -> None:
+        access = "local" if endpoint and urlsplit(endpoint).hostname in _LOOPBACK else None
+        super().__init__(
+            region=region,
+            host=endpoint,
+            connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
+            read_timeout_seconds=READ_TIMEOUT_SECONDS,
+            max_retry_attempts=RETRIES_MAX,
+            max_pool_connections=CONNECTIONS_MAX,
+            aws_access_key_id=access,
+            aws_secret_access_key=access,
+        )
+        self._has_own_session = access is not None
+
+    @property
+    def session(self) -> Session:
+        """Return the session that makes the client."""
+        return super().session if self._has_own_session else aws_clients.session()
 
 
-def _loopback_access(endpoint: str | None) -> str | None:
-    """Return credentials for a local store, which takes any; None leaves them to the environment."""
-    return "local" if endpoint and urlsplit(endpoint).hostname in _LOOPBACK else None
+def _use(connection: Connection, model: type[Model]) -> None:
+    """Have *model* use *connection*: PynamoDB would make a client for every model."""
+    table = model._get_connection()  # noqa: SLF001 - as said
+    meta_table: MetaTable = table.get_meta_table()
+    connection.add_meta_table(meta_table)
+    table.connection = connection
 
 
 def _to_item(record: Any) -> Item:

@@ -3,9 +3,9 @@ A cold start of the packaged service, against a package that reads one item with
 
 `python -m tests.bench.cold_start [ROUNDS]`. Both packages hold the same botocore and bytecode, lie in a clean folder,
 and are run by the runtime client in turns, so that what else the machine does falls on both. The service is configured
-as a deployed function is, secret and all; its first call shows the Usage tab of an account to a token. The other's first
-call reads the account's item in the same store. On a busy machine the times on a processor say most. Modules are all that
-are imported, from the start of the interpreter to the answer.
+as a deployed function is, secret and all; its first call shows the Usage tab of an account to a token. The other's
+first call reads the account's item in the same store. On a busy machine the times on a processor say most. Modules are
+those that are imported from the start of the interpreter to the answer.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 ROUNDS: Final = 15
 EVENTS: Final = 1_000
 
-BARE: Final = f'''\
+BARE: Final = f"""\
 import botocore.session
 
 client = botocore.session.get_session().create_client("dynamodb")
@@ -46,7 +46,7 @@ client = botocore.session.get_session().create_client("dynamodb")
 def handler(event, context):
     item = client.get_item(TableName="{STATE_TABLE}", Key=event, ConsistentRead=True)["Item"]
     return {{"statusCode": 200, "version": item["version"]["N"]}}
-'''
+"""
 BARE_EVENT: Final = dict(zip(("pk", "sk"), ({"S": part} for part in keys.head(ACCOUNT)), strict=True))
 BARE_PACKAGES: Final = ("botocore", "dateutil", "jmespath", "six.py", "urllib3")
 
