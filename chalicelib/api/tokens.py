@@ -12,7 +12,10 @@ import threading
 import time
 from dataclasses import dataclass
 from functools import lru_cache
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
+
+import urllib3
 
 from chalicelib.observability import logger
 from chalicelib.settings import SettingsError
@@ -33,6 +36,7 @@ TOKENS_REMEMBERED_MAX: Final = 1_000
 
 KEY_SET_BYTES_MAX: Final = 1_000_000
 FETCH_SECONDS_MAX: Final = 3
+_ONCE: Final = urllib3.Retry(connect=0, read=0, redirect=2)
 KEY_SET_AGE_SECONDS_MAX: Final = 15 * 60
 RELOAD_INTERVAL_SECONDS: Final = 60
 """The least time between two loads, however many tokens name an unknown key."""
@@ -154,11 +158,9 @@ class KeySource:
             self._lock.release()
 
     def _loaded_keys(self) -> tuple[PyJWK, ...] | None:
-        from http.client import HTTPException  # noqa: PLC0415 - a warm function has it already
-
         try:
             return _usable_keys(self._load())
-        except (OSError, ValueError, RecursionError, HTTPException) as error:
+        except (OSError, ValueError, RecursionError, urllib3.exceptions.HTTPError) as error:
             logger().warning("the token keys cannot be loaded: %s", type(error).__name__)
             return None
 
@@ -338,7 +340,7 @@ def _algorithm(document: Any) -> str | None:
 
 
 def _fetch(url: str) -> Any:
-    import urllib.request  # noqa: PLC0415 - only where the key set is a URL
-
-    with urllib.request.urlopen(url, timeout=FETCH_SECONDS_MAX) as response:  # noqa: S310 - from the settings
+    with urllib3.request("GET", url, timeout=FETCH_SECONDS_MAX, retries=_ONCE, preload_content=False) as response:
+        if response.status != HTTPStatus.OK:
+            raise ValueError("not the key set's address")
         return json.loads(response.read(KEY_SET_BYTES_MAX))

@@ -13,8 +13,10 @@ from decimal import (
     Overflow,
     localcontext,
 )
-from functools import cache, wraps
+from functools import wraps
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+
+from chalicelib.domain.currencies import DECIMALS
 
 
 if TYPE_CHECKING:
@@ -113,16 +115,9 @@ def format_decimal(value: Decimal, minimum_decimals: int = 0) -> str:
     return f"{whole}.{fraction}" if fraction else whole
 
 
-@cache
 def minor_digits(currency: str) -> int | None:
     """Return how many decimals the minor unit of an ISO 4217 *currency* has, None for no such currency."""
-    from iso4217 import Currency  # noqa: PLC0415 - its table takes longer to read than most requests
-
-    try:
-        digits = Currency(currency).exponent
-    except ValueError:
-        return None
-    return None if digits is None else int(digits)
+    return DECIMALS.get(currency)
 
 
 def format_money(value: Decimal, currency: str) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from decimal import Decimal, Inexact, getcontext
 
 import pytest
+from iso4217 import Currency
 
+from chalicelib.domain.currencies import DECIMALS
 from chalicelib.domain.money import (
     NotADecimalError,
     divide,
@@ -149,6 +151,11 @@ def test_money_shows_the_minor_unit(value: str, currency: str, text: str) -> Non
 def test_minor_digits(currency: str, digits: int) -> None:
     """Currencies have the minor digits of ISO 4217."""
     assert digits == minor_digits(currency)
+
+
+def test_every_currency() -> None:
+    """The table is that of ISO 4217."""
+    assert {code.value: code.exponent for code in Currency if code.exponent is not None} == DECIMALS
 
 
 @pytest.mark.parametrize("currency", ["", "eur", "EURO", "ZZZ", "978", "XXX"])
