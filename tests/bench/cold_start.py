@@ -125,13 +125,13 @@ def main() -> None:
     _report(runtime, starts, modules)
 
 
-def fill_store(endpoint: str) -> None:
-    """Open an account in the store at *endpoint*, and let it use its products."""
+def fill_store(endpoint: str, events: int = EVENTS) -> None:
+    """Open an account in the store at *endpoint*, and let it use its products by some *events*."""
     store = DynamoItemStore(endpoint, REGION, STATE_TABLE, PAGES_TABLE)
     store.create_tables()
     clock = BenchClock(RealClock().now())
     services = open_account(store, clock)
-    take(services, Traffic(clock, seed=1).batch(EVENTS))
+    take(services, Traffic(clock, seed=1).batch(events))
 
 
 def unpack_service(folder: Path, runtime: Runtime) -> Path:

@@ -18,7 +18,7 @@ from queue import Queue
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from infra.bundle import ROOT
-from tests.stores import HOST
+from tests.stores import HOST, REGION
 
 
 if TYPE_CHECKING:
@@ -29,7 +29,16 @@ CLIENT_FOLDER: Final = ROOT / "build" / "runtime-client"
 ANSWER_SECONDS_MAX: Final = 60
 TIME_LEFT_MS: Final = 900_000
 
-_CALLS: Final = "/2018-06-01/runtime/invocation"
+ENVIRONMENT: Final = {
+    "AWS_ACCESS_KEY_ID": "local",
+    "AWS_SECRET_ACCESS_KEY": "local",
+    "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_LAMBDA_FUNCTION_NAME": "measured",
+    "AWS_LAMBDA_FUNCTION_VERSION": "1",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
+}
+"""What Lambda gives to every function."""
 
 
 class Used(NamedTuple):
@@ -132,13 +141,7 @@ class Function:
         self._command = [interpreter, "-m", "awslambdaric", handler]
         self._folder = folder
         self._environment = {
-            "AWS_ACCESS_KEY_ID": "local",
-            "AWS_SECRET_ACCESS_KEY": "local",
-            "AWS_REGION": "eu-west-1",
-            "AWS_DEFAULT_REGION": "eu-west-1",
-            "AWS_LAMBDA_FUNCTION_NAME": "measured",
-            "AWS_LAMBDA_FUNCTION_VERSION": "1",
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
+            **ENVIRONMENT,
             "LAMBDA_TASK_ROOT": str(folder),
             "PYTHONPATH": str(client),
             "PYTHONDONTWRITEBYTECODE": "1",
