@@ -153,7 +153,7 @@ FUNCTIONS: Final = {
         pays=True,
     ),
     "BuildReports": Function(
-        memory_mb=1_024,
+        memory_mb=_ONE_PROCESSOR_MB,
         timeout_seconds=REPORT_SECONDS_MAX,
         concurrency=5,
         permissions=(may.READ_STATE, may.READ_PAGES, may.TAKE_REPORTS, *may.REPORT_FILES),

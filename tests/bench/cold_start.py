@@ -20,6 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from chalicelib.domain.instants import HOUR
 from chalicelib.services.clocks import RealClock
 from chalicelib.storage import keys
 from chalicelib.storage.dynamo import DynamoItemStore
@@ -33,6 +34,8 @@ from tests.stores import REGION, DynamoDBLocal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from chalicelib.services.container import Services
 
 ROUNDS: Final = 15
 EVENTS: Final = 1_000
@@ -111,7 +114,7 @@ def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
     runtime = Runtime.found()
     with TemporaryDirectory() as scratch, DynamoDBLocal() as local:
-        fill_store(local.endpoint)
+        open_filled_store(local.endpoint)
         folder = Path(scratch)
         with Surroundings(folder, local.endpoint) as surroundings:
             packages = tuple(_packages(folder, runtime, surroundings))
@@ -125,13 +128,14 @@ def main() -> None:
     _report(runtime, starts, modules)
 
 
-def fill_store(endpoint: str, events: int = EVENTS) -> None:
-    """Open an account in the store at *endpoint*, and let it use its products by some *events*."""
+def open_filled_store(endpoint: str, events: int = EVENTS) -> tuple[Services, Traffic]:
+    """Open an account in the store at *endpoint*, let it use its products by some *events*, and return its traffic."""
     store = DynamoItemStore(endpoint, REGION, STATE_TABLE, PAGES_TABLE)
     store.create_tables()
-    clock = BenchClock(RealClock().now())
-    services = open_account(store, clock)
-    take(services, Traffic(clock, seed=1).batch(events))
+    clock = BenchClock(RealClock().now() - HOUR)  # it runs ahead: no event is to be of the future
+    services, traffic = open_account(store, clock), Traffic(clock, seed=1)
+    take(services, traffic.batch(events))
+    return services, traffic
 
 
 def unpack_service(folder: Path, runtime: Runtime) -> Path:

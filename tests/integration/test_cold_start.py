@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.bundle import ROOT
-from tests.bench.cold_start import fill_store
+from tests.bench.cold_start import open_filled_store
 from tests.bench.deployed import Surroundings
 from tests.bench.lambda_runtime import ENVIRONMENT
 from tests.bench.workload import ACCOUNT
@@ -66,7 +66,7 @@ NOT_AT_FIRST = ("chalicelib.bus.sqs", "chalicelib.files.s3", "cryptography", "jw
 @pytest.fixture(scope="module")
 def imported(dynamodb_local: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], list[str]]:
     """Give what is imported with the program, and what is once it has shown a tab to a token."""
-    fill_store(dynamodb_local, events=10)
+    open_filled_store(dynamodb_local, events=10)
     folder: Path = tmp_path_factory.mktemp("key")
     with Surroundings(folder, dynamodb_local) as surroundings:
         run = subprocess.run(
