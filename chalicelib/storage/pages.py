@@ -91,6 +91,14 @@ class ListedPage(Struct, frozen=True):
     is_named: bool
 
 
+class ReadPage(Struct, frozen=True):
+    """A page that was read: its *entry* in the index by charge, when it *expires* and what it holds."""
+
+    entry: str
+    expires: int | None
+    takings: tuple[Taking, ...]
+
+
 class Pages:
     """
     The pages of all accounts.
@@ -138,9 +146,17 @@ class Pages:
 
         They are those as of *head*: what was taken since, or moved from its tail into a page, is passed over.
         """
-        for _, takings in self._pages_of(head, period):
-            yield from (taking for taking in takings if taking.version < first_version_beyond_pages(head))
+        for page in self.behind(head, period):
+            yield from page.takings
         yield from head.tail
+
+    def behind(self, head: Head, period: Period, entry: str = keys.FIRST) -> Iterator[ReadPage]:
+        """
+        Yield the pages with events charged in *period* as of *head*, in the order of charging, from behind *entry*.
+
+        They never change, and what comes after *head* comes behind them all.
+        """
+        yield from self._fetched(head.state.account.id, self._entries_forwards(head, period, entry))
 
     def newest_first(
         self, head: Head, period: Period, before: Position | None = None
@@ -153,12 +169,10 @@ class Pages:
         """
         for taking in reversed(head.tail):
             yield from _backwards(taking, 0, before)
-        beyond = first_version_beyond_pages(head)
-        for page_id, takings in self._fetched(head.state.account.id, self._names_backwards(head, period, before)):
-            part = int.from_bytes(page_id[:_PART_BYTES], "big")
-            for taking in reversed(takings):
-                if taking.version < beyond:
-                    yield from _backwards(taking, part, before)
+        for page in self._fetched(head.state.account.id, self._entries_backwards(head, period, before)):
+            part = int.from_bytes(keys.page_of(page.entry)[:_PART_BYTES], "big")
+            for taking in reversed(page.takings):
+                yield from _backwards(taking, part, before)
 
     def taken_between(self, snapshot: Head, head: Head, until: Instant, last: Period) -> Iterator[Taking]:
         """
@@ -166,16 +180,16 @@ class Pages:
 
         *head* is that of now, *last* the latest month an event taken by *until* can be charged in.
         """
-        seen: set[bytes] = set()
+        seen: set[str] = set()
         versions = range(snapshot.version + 1, first_version_beyond_pages(head))
         period = snapshot.state.oldest_open
         while period <= last:
-            for page_id, takings in self._pages_of(head, period, since=snapshot.state.at):
-                if takings[0].at > until:
+            for page in self.behind(head, period, keys.fixed_width(snapshot.state.at)):
+                if page.takings[0].at > until:
                     break
-                if page_id not in seen:
-                    seen.add(page_id)
-                    yield from (taking for taking in takings if taking.version in versions and taking.at <= until)
+                if page.entry not in seen:
+                    seen.add(page.entry)
+                    yield from (taking for taking in page.takings if taking.version in versions and taking.at <= until)
             period = period.next
         yield from (taking for taking in head.tail if taking.version > snapshot.version and taking.at <= until)
 
@@ -212,39 +226,27 @@ class Pages:
         item = self._store.get(Table.PAGES, keys.page(account, page_id))
         return None if item is None else decode_takings(item.body or b"", account, deflated=True)
 
-    def _pages_of(
-        self, head: Head, period: Period, since: Instant | None = None
-    ) -> Iterator[tuple[bytes, tuple[Taking, ...]]]:
-        """Yield the pages with events charged in *period*, in the order of charging, from those of *since* on."""
-        account = head.state.account.id
-        named = {name.id: name for name in head.pages if period in name.periods}
-        partition = keys.pages_by_charge(account, period)
-        lower = keys.FIRST if since is None else keys.fixed_width(since)
-        yield from self._fetched(account, self._names_forwards(partition, lower, named))
+    def _entries_forwards(self, head: Head, period: Period, behind: str) -> Iterator[str]:
+        """Yield the index entries of the pages of *period* as of *head*, in the order of charging, behind one."""
+        named = _entries_of_named(head, period)
+        # The index may lack any of the pages that the head names, all of which come after those it does not name.
+        end = named[0] if named else end_of_pages(head)
+        partition = keys.pages_by_charge(head.state.account.id, period)
+        found = self._store.query(Table.PAGES, partition, behind, end)
+        yield from (item.sk for item in found if behind < item.sk < end)
+        yield from (entry for entry in named if entry > behind)
 
-    def _names_forwards(self, partition: str, lower: str, named: dict[bytes, PageName]) -> Iterator[bytes]:
-        for entry in self._store.query(Table.PAGES, partition, lower, keys.LAST):
-            page_id = keys.page_of(entry.sk)
-            named.pop(page_id, None)
-            yield page_id
-        yield from named
-
-    def _names_backwards(self, head: Head, period: Period, before: Position | None) -> Iterator[bytes]:
-        """Yield the names of the pages of *period*, the last first, from that which holds *before* on."""
-        account = head.state.account.id
-        partition = keys.pages_by_charge(account, period)
-        upper = keys.LAST if before is None else self._first_entry_from(partition, before)
-        entries = {
-            name.id: keys.page_by_charge(account, period, name.at, name.version, name.id).sk
-            for name in head.pages
-            if period in name.periods
-        }
-        named = [page_id for page_id, entry in entries.items() if entry <= upper]
-        yield from sorted(named, key=lambda page_id: entries[page_id], reverse=True)
+    def _entries_backwards(self, head: Head, period: Period, before: Position | None) -> Iterator[str]:
+        """Yield the index entries of the pages of *period* as of *head*, the last first, from that of *before* on."""
+        partition = keys.pages_by_charge(head.state.account.id, period)
+        upper = end_of_pages(head) if before is None else self._first_entry_from(partition, before)
+        named = _entries_of_named(head, period)
+        yield from (entry for entry in reversed(named) if entry <= upper)
+        end = named[0] if named else end_of_pages(head)
         found = self._store.query(
-            Table.PAGES, partition, keys.FIRST, upper, newest_first=True, page_size=_ENTRIES_AT_ONCE
+            Table.PAGES, partition, keys.FIRST, min(upper, end), newest_first=True, page_size=_ENTRIES_AT_ONCE
         )
-        yield from (page_id for entry in found if (page_id := keys.page_of(entry.sk)) not in entries)
+        yield from (item.sk for item in found if item.sk < end)
 
     def _first_entry_from(self, partition: str, position: Position) -> str:
         """Return the sort key of the page that holds *position*: the first whose last taking is not before it."""
@@ -252,17 +254,18 @@ class Pages:
         entries = self._store.query(Table.PAGES, partition, lower, keys.LAST, page_size=1)
         return next((entry.sk for entry in entries), keys.LAST)
 
-    def _fetched(self, account: str, page_ids: Iterator[bytes]) -> Iterator[tuple[bytes, tuple[Taking, ...]]]:
-        """Yield pages in the order of their names; more at once the further the reader goes."""
+    def _fetched(self, account: str, entries: Iterator[str]) -> Iterator[ReadPage]:
+        """Yield pages in the order of their *entries* in the index; more at once the further the reader goes."""
         at_once = 1
-        while names := list(islice(page_ids, at_once)):
-            wanted = {name: keys.page(account, name) for name in names}
+        while some := list(islice(entries, at_once)):
+            wanted = {entry: keys.page(account, keys.page_of(entry)) for entry in some}
             items = {item.key: item for item in self._store.get_many(Table.PAGES, wanted.values())}
-            for name, key in wanted.items():
+            for entry, key in wanted.items():
                 if key not in items:
-                    message = f"page {name.hex()} of account {account}"
+                    message = f"page {keys.page_of(entry).hex()} of account {account}"
                     raise LostPageError(message)
-                yield name, decode_takings(items.pop(key).body or b"", account, deflated=True)
+                item = items.pop(key)
+                yield ReadPage(entry, item.expires, decode_takings(item.body or b"", account, deflated=True))
             at_once = min(2 * at_once, PAGES_AT_ONCE_MAX)
 
 
@@ -314,6 +317,21 @@ class Lookup:
 def first_version_beyond_pages(head: Head) -> int:
     """Return the first version whose events, as of *head*, are not in pages: its tail's, else that after its own."""
     return head.tail[0].version if head.tail else head.version + 1
+
+
+def end_of_pages(head: Head) -> str:
+    """Return what sorts after the index entries by charge of all pages as of *head*, and before any to come."""
+    return keys.pages_by_charge_from(head.state.at, head.version + 1, 0)
+
+
+def _entries_of_named(head: Head, period: Period) -> list[str]:
+    """Return the index entries, written or not, of the pages of *period* that the head itself names."""
+    account = head.state.account.id
+    return sorted(
+        keys.page_by_charge(account, period, name.at, name.version, name.id).sk
+        for name in head.pages
+        if period in name.periods
+    )
 
 
 def _backwards(taking: Taking, part: int, before: Position | None) -> Iterator[tuple[Position, Charge]]:

@@ -60,7 +60,7 @@ def a_taking(*charges: Charge, version: int = 2, at: Instant = NOON + HOUR, nonc
 def a_head(pages: Iterable[PageName] = (), tail: Iterable[Taking] = ()) -> Head:
     """Return the head of an account that did nothing but take events."""
     account = Account(ACCOUNT, "Acme", "USD", "Etc/UTC", PaymentMethod(PaymentType.INVOICE), "standard", 1, {})
-    return Head(AccountState(account, NOON, OCTOBER), 7, tuple(pages), tuple(tail))
+    return Head(AccountState(account, NOON + HOUR, OCTOBER), 7, tuple(pages), tuple(tail))
 
 
 @pytest.fixture
