@@ -56,6 +56,7 @@ from chalicelib.storage.outbox import Outbox
 from chalicelib.storage.pages import Pages
 from chalicelib.storage.payments import Payments
 from chalicelib.storage.records import Records
+from chalicelib.storage.rollups import Rollups
 
 
 if TYPE_CHECKING:
@@ -256,7 +257,7 @@ def build_services(  # noqa: PLR0913 - the parts that differ from one running sy
         usage=ShowingUsage(heads, records, catalogue, clock),
         past_balances=ShowingPastBalances(heads, pages, catalogue, clock),
         explaining=ExplainingUsage(months, catalogue),
-        series=ShowingSeries(months),
+        series=ShowingSeries(months, Rollups(store, pages)),
         reports=reports,
         warnings=DismissingWarnings(changes),
         jobs=jobs,

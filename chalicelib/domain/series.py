@@ -49,8 +49,13 @@ class Bucket(Struct, frozen=True):
 
 def bucket_starts(calendar: Calendar, period: Period, granularity: Granularity, until: Instant) -> tuple[Instant, ...]:
     """Return the first instants of the buckets of *period* up to that of *until*; of the first bucket at least."""
-    starts = list(_starts(calendar, period, granularity))
-    return tuple(starts[: max(bisect_right(starts, until), 1)])
+    starts = tuple(_starts(calendar, period, granularity))
+    return starts[: max(bisect_right(starts, until), 1)]
+
+
+def hours_of(calendar: Calendar, period: Period) -> tuple[Instant, ...]:
+    """Return the first instants of all hours of *period*, each of which lies within one day of the calendar."""
+    return tuple(_starts(calendar, period, Granularity.HOUR))
 
 
 def _starts(calendar: Calendar, period: Period, granularity: Granularity) -> Iterator[Instant]:
@@ -71,28 +76,50 @@ def _days(period: Period) -> Iterator[date]:
         day += timedelta(days=1)
 
 
-class SeriesTally:
-    """Adds up the charges of a month by product and bucket; it is as large as the buckets are many."""
+class HourlyUsage:
+    """
+    What each product used in each hour of a month; it is as large as the hours with usage are many.
 
-    def __init__(self, starts: Sequence[Instant]) -> None:
-        """Count in the buckets that begin at *starts*."""
-        self._starts = starts
-        self._cells: dict[str, dict[int, tuple[Decimal, Decimal]]] = {}
+    *hours* are the first instants of all of them. Sums of parts of a month, added up, are those of the whole.
+    """
 
-    def add(self, charge: Charge, taken_at: Instant) -> None:
+    def __init__(self, hours: Sequence[Instant]) -> None:
+        """Begin with no usage."""
+        self._hours = hours
+        self._sums: dict[str, dict[int, tuple[Decimal, Decimal]]] = {}
+
+    def add_charge(self, charge: Charge, taken_at: Instant) -> None:
         """Count a *charge* taken at *taken_at*; samples count for nothing."""
         if not charge.sign:
             return
         at = taken_at if charge.is_late else charge.event.time
-        place = max(bisect_right(self._starts, at) - 1, 0)
-        cells = self._cells.setdefault(charge.event.resource, {})
-        quantity, amount = cells.get(place, (ZERO, ZERO))
-        cells[place] = (
-            EXACT.add(quantity, signed(charge.event.quantity, charge.sign)),
-            EXACT.add(amount, signed(charge.amount, charge.sign)),
+        hour = max(bisect_right(self._hours, at) - 1, 0)
+        quantity, amount = signed(charge.event.quantity, charge.sign), signed(charge.amount, charge.sign)
+        self.add(charge.event.resource, hour, quantity, amount)
+
+    def add(self, resource: str, hour: int, quantity: Decimal, amount: Decimal) -> None:
+        """Count usage of a product in an *hour*, told by its place in the month."""
+        sums = self._sums.setdefault(resource, {})
+        before = sums.get(hour)
+        sums[hour] = (
+            (quantity, amount) if before is None else (EXACT.add(before[0], quantity), EXACT.add(before[1], amount))
         )
 
-    def buckets(self, resource: str) -> tuple[Bucket, ...]:
-        """Return all buckets of a product, those without usage too."""
-        cells = self._cells.get(resource, {})
-        return tuple(Bucket(start, *cells.get(place, (ZERO, ZERO))) for place, start in enumerate(self._starts))
+    def add_all(self, other: HourlyUsage) -> None:
+        """Count what another part of the same month counted."""
+        for resource, hour, quantity, amount in other.sums():
+            self.add(resource, hour, quantity, amount)
+
+    def sums(self) -> Iterator[tuple[str, int, Decimal, Decimal]]:
+        """Yield product, place of the hour in the month, quantity and amount, in no particular order."""
+        for resource, sums in self._sums.items():
+            for hour, (quantity, amount) in sums.items():
+                yield resource, hour, quantity, amount
+
+    def buckets(self, resource: str, starts: Sequence[Instant]) -> tuple[Bucket, ...]:
+        """Return the usage of a product in the buckets that begin at *starts*, those without usage too."""
+        usage = HourlyUsage(starts)
+        for hour, (quantity, amount) in self._sums.get(resource, {}).items():
+            usage.add(resource, max(bisect_right(starts, self._hours[hour]) - 1, 0), quantity, amount)
+        sums = usage._sums.get(resource, {})
+        return tuple(Bucket(start, *sums.get(place, (ZERO, ZERO))) for place, start in enumerate(starts))

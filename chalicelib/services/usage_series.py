@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from chalicelib.domain.products import Product
-from chalicelib.domain.series import Bucket, Granularity, SeriesTally, bucket_starts
-from chalicelib.services.read_months import Charged, Month
+from chalicelib.domain.series import Bucket, Granularity, bucket_starts
+from chalicelib.services.read_months import Month
 
 
 if TYPE_CHECKING:
     from chalicelib.domain.periods import Period
     from chalicelib.services.read_months import ReadingMonths
+    from chalicelib.storage.rollups import Rollups
 
 
 class ProductSeries(Struct, frozen=True):
@@ -34,9 +35,10 @@ class Series(Struct, frozen=True):
 class ShowingSeries:
     """Tells how usage is spread over a month."""
 
-    def __init__(self, months: ReadingMonths) -> None:
-        """Add up what *months* hold."""
+    def __init__(self, months: ReadingMonths, rollups: Rollups) -> None:
+        """Add up what *months* hold, with the help of *rollups*."""
         self._months = months
+        self._rollups = rollups
 
     def series(self, account: str, period: Period | None, granularity: Granularity) -> Series:
         """
@@ -49,11 +51,11 @@ class ShowingSeries:
         month = self._months.open(account, period)
         # An event may be minutes ahead of the clock, in the bucket after the present one.
         until = max(month.at, month.figures.last_event_at or month.at)
-        tally = SeriesTally(bucket_starts(month.calendar, month.period, granularity, until))
-        for line in self._months.in_order_of_charge(month):
-            if isinstance(line, Charged):
-                tally.add(line.charge, line.at)
+        starts = bucket_starts(month.calendar, month.period, granularity, until)
+        usage = self._rollups.hourly_usage(month.head, month.period)
+        for charge in month.due_charges:
+            usage.add_charge(charge, month.at)
         resources = [product.resource for product in month.figures.products]
         products = self._months.products(resources)
-        shown = tuple(ProductSeries(products[resource], tally.buckets(resource)) for resource in resources)
+        shown = tuple(ProductSeries(products[resource], usage.buckets(resource, starts)) for resource in resources)
         return Series(month, granularity, shown)

@@ -193,6 +193,11 @@ def page_by_charge(account: str, period: Period, at: Instant, version: int, page
     return Key(pages_by_charge(account, period), f"{fixed_width(at)}#{version:012d}#{page_id.hex()}")
 
 
+def rollups(account: str, period: Period) -> str:
+    """Return the partition of the hourly sums of *period*, which sort by the last page that they count."""
+    return f"{account}#hours#{period}"
+
+
 def page_of(sort_key: str) -> bytes:
     """Return the page that an index entry by the order of charging names."""
     return bytes.fromhex(sort_key.rpartition("#")[2])

@@ -1,5 +1,5 @@
 """
-What a report costs for months of any size: time to the first byte, memory, read units.
+What a report and a series cost for months of any size: time to the first byte, memory, read and write units.
 
 `python -m tests.bench.reports [EVENTS ...]`, by default 10,000 and 100,000. The month lies in a store in memory, filled
 before anything is measured; memory is what Python allocates beyond that, at its peak, and by how much the largest size
@@ -16,11 +16,10 @@ import tracemalloc
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tests.bench.counting import CountingStore
-
 from chalicelib.domain.instants import parse_instant
 from chalicelib.domain.periods import Period
 from chalicelib.domain.series import Granularity
+from chalicelib.local.counting_store import CountingStore
 from chalicelib.services.write_reports import ReportKind
 from tests.bench.workload import ACCOUNT, BenchClock, Traffic, open_account, take
 from tests.fakes.memory_store import MemoryStore
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
 SIZES = (10_000, 100_000)
 BATCH = 1_000
+SINGLE_EVENTS = 1_000
 WATCHED_EVENTS_MAX = 200_000
 MONTH = Period(2026, 11)
 
@@ -47,19 +47,21 @@ class Measured(NamedTuple):
     mebibytes: float
     peak_kibibytes: int
     growth_kibibytes: int
-    read_units: int
+    read_units: float
+    write_units: int
 
 
 def main() -> None:
     """Measure and print a table."""
     out = sys.stdout
-    out.write(f"{'events':>9}  {'':22}{'first, ms':>10}{'all, s':>8}{'MiB written':>13}")
-    out.write(f"{'peak KiB':>10}{'grew KiB':>10}{'read units':>12}\n")
+    out.write(f"{'events':>9}  {'':26}{'first, ms':>10}{'all, s':>8}{'MiB written':>13}")
+    out.write(f"{'peak KiB':>10}{'grew KiB':>10}{'read units':>12}{'write units':>13}\n")
     for size in [int(text) for text in sys.argv[1:]] or SIZES:
         for run in _measure(size):
             out.write(
-                f"{run.events:>9}  {run.name:22}{run.first_ms:>10.1f}{run.seconds:>8.2f}{run.mebibytes:>13.1f}"
-                f"{run.peak_kibibytes or '-':>10}{run.growth_kibibytes:>10}{run.read_units:>12}\n"
+                f"{run.events:>9}  {run.name:26}{run.first_ms:>10.1f}{run.seconds:>8.2f}{run.mebibytes:>13.1f}"
+                f"{run.peak_kibibytes or '-':>10}{run.growth_kibibytes:>10}"
+                f"{run.read_units:>12.1f}{run.write_units:>13}\n"
             )
             out.flush()
 
@@ -73,12 +75,20 @@ def _measure(size: int) -> Iterator[Measured]:
         take(services, traffic.batch(BATCH))
     for kind in ReportKind:
         yield _run(size, f"{kind.value} report", store, partial(_report, services, kind))
-    yield _run(size, "series by hour", store, partial(_series, services))
+    yield _run(size, "series for the first time", store, partial(_series, services), is_watched=False)
+    yield _run(size, "series again", store, partial(_series, services))
+    take(services, traffic.batch(BATCH))
+    yield _run(size, "series with 1,000 more", store, partial(_series, services))
+    for _ in range(SINGLE_EVENTS):
+        take(services, traffic.batch(1))
+    yield _run(size, "and 1,000 single ones", store, partial(_series, services))
     yield _run(size, "50 interactions", store, partial(_interactions, services))
 
 
-def _run(size: int, name: str, store: CountingStore, read: Callable[[], Iterator[int]]) -> Measured:
-    before = store.read_units
+def _run(
+    size: int, name: str, store: CountingStore, read: Callable[[], Iterator[int]], *, is_watched: bool = True
+) -> Measured:
+    before = store.units
     size_before = _largest_size()
     started = time.perf_counter()
     first = 0.0
@@ -87,10 +97,10 @@ def _run(size: int, name: str, store: CountingStore, read: Callable[[], Iterator
         first = first or time.perf_counter() - started
         written += part
     seconds = time.perf_counter() - started
-    units = store.read_units - before
+    units = store.units.since(before)
     grew = _largest_size() - size_before
-    peak = _peak(read) // 1024 if size <= WATCHED_EVENTS_MAX else 0
-    return Measured(size, name, first * 1000, seconds, written / 2**20, peak, grew, units)
+    peak = _peak(read) // 1024 if is_watched and size <= WATCHED_EVENTS_MAX else 0
+    return Measured(size, name, first * 1000, seconds, written / 2**20, peak, grew, units.read_units, units.write_units)
 
 
 def _largest_size() -> int:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from chalicelib.domain.charges import Charge, Role
 from chalicelib.domain.instants import DAY, HOUR, format_instant
 from chalicelib.domain.periods import Period, calendar
-from chalicelib.domain.series import Granularity, SeriesTally, bucket_starts
+from chalicelib.domain.series import Granularity, HourlyUsage, bucket_starts, hours_of
 from tests.unit.domain.builders import a_rate, an_event, at
 
 
@@ -28,12 +28,13 @@ def a_charge(time: str, quantity: str = "1", *, late: bool = False, role: Role =
 
 def used(charges: list[tuple[Charge, str]], granularity: Granularity = Granularity.DAY) -> dict[str, tuple[str, str]]:
     """Return the buckets of November in UTC in which something was used."""
-    tally = SeriesTally(bucket_starts(calendar("UTC"), NOVEMBER, granularity, END))
+    usage = HourlyUsage(hours_of(calendar("UTC"), NOVEMBER))
     for charge, taken_at in charges:
-        tally.add(charge, at(taken_at))
+        usage.add_charge(charge, at(taken_at))
+    starts = bucket_starts(calendar("UTC"), NOVEMBER, granularity, END)
     return {
         format_instant(bucket.starts_at)[:13]: (f"{bucket.quantity:f}", f"{bucket.amount:f}")
-        for bucket in tally.buckets("call")
+        for bucket in usage.buckets("call", starts)
         if bucket.quantity or bucket.amount
     }
 
@@ -83,7 +84,7 @@ class TestBuckets:
         assert starts[-1] - starts[0] == 2 * DAY
 
 
-class TestTally:
+class TestUsage:
     """What counts where."""
 
     def test_usage_counts_at_the_time_of_its_event(self) -> None:

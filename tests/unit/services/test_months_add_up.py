@@ -9,11 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.domain.charges import Charge, Role
-from chalicelib.domain.instants import HOUR, MINUTE, Instant
+from chalicelib.domain.instants import DAY, HOUR, MINUTE, Instant
 from chalicelib.domain.series import Granularity
 from chalicelib.domain.storage_peak import peak_due_at, window_period
 from chalicelib.services.errors import RefusedError
 from chalicelib.services.write_reports import ReportKind
+from chalicelib.storage.pages import Pages
+from chalicelib.storage.rollups import Rollups
 from tests.unit.services.story import ACCOUNT, SHARED, STORAGE, Story, total, use
 
 
@@ -73,8 +75,10 @@ def next_peak(story: Story) -> Instant:
 
 
 def live(story: Story, history: list[Batch | Credit | Wait]) -> None:
-    """Let everything happen."""
+    """Let everything happen, and read the months now and then."""
     for number, what in enumerate(history):
+        if number % 2:
+            roll_up(story)
         if isinstance(what, Wait):
             end = next_peak(story) if what.hours is None else story.clock.now() + what.hours * HOUR
             story.go_to(end, run_jobs=what.run_jobs)
@@ -90,6 +94,15 @@ def live(story: Story, history: list[Batch | Credit | Wait]) -> None:
                     for place, (product, size, hours) in enumerate(what.uses)
                 )
             )
+
+
+def roll_up(story: Story) -> None:
+    """Read the month that the tab shows and the one before it as a process does that keeps the sums of a few events."""
+    head = story.services.heads.load(ACCOUNT)
+    assert head is not None
+    rollups = Rollups(story.store, Pages(story.store, story.clock.now, 800 * DAY), events_min=3)
+    for period in (head.state.oldest_open.previous, head.state.oldest_open):
+        rollups.hourly_usage(head, period)
 
 
 def explained(story: Story, resource: str, period: Period) -> list[Charge]:
