@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
 
 from chalice.app import Blueprint, Response
+from msgspec import Raw, json
 
 from chalicelib.api.calls import ANY_CONTENT, Call, answering, ok
 from chalicelib.api.parameters import page_of, read_cursor, read_instant, read_limit, read_period
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from chalicelib.domain.invoice import Invoice
     from chalicelib.services.show_usage import ShownWarning, Tab
 
+
+_PRODUCTS_REMEMBERED: Final = 2048
+"""Rows of the tab that are not written again as long as their figures stay: a few megabytes."""
 
 routes = Blueprint(__name__)
 
@@ -116,7 +121,10 @@ def _show_tab(tab: Tab) -> dict[str, Any]:
             },
             "warnings": [_show_warning(warning, tab) for warning in tab.warnings],
         },
-        "products": [_show_product(product, pools[product.pool], tab.currency) for product in figures.products],
+        "products": [
+            _show_product(product, None if product.pool == SHARED_POOL else pools[product.pool], tab.currency)
+            for product in figures.products
+        ],
     }
 
 
@@ -139,13 +147,12 @@ def _show_pool(pool: PoolFigures, currency: str) -> dict[str, Any]:
     }
 
 
-def _show_product(product: ProductFigures, pool: PoolFigures, currency: str) -> dict[str, Any]:
-    is_shared = product.pool == SHARED_POOL
+@lru_cache(maxsize=_PRODUCTS_REMEMBERED)
+def _show_product(product: ProductFigures, own_pool: PoolFigures | None, currency: str) -> Raw:
+    """Return the row of a product, which draws on the shared pool or one of its own, as JSON."""
     to_be_invoiced = product.to_be_invoiced
-    balance = EXACT.minus(to_be_invoiced) if is_shared else pool.balance
-    may_commit = not is_shared and product.commit_available
     peak = {} if product.peak is None else {"peak": _show_peak(product.peak)}
-    return {
+    row = {
         "resource": product.resource,
         "name": product.name,
         "unit": product.unit,
@@ -156,22 +163,24 @@ def _show_product(product: ProductFigures, pool: PoolFigures, currency: str) -> 
         "amount": format_money(product.amount, currency),
         "credits_applied": format_money(product.credits, currency),
         "to_be_invoiced": format_money(to_be_invoiced, currency),
-        "balance": format_money(balance, currency),
-        "included_in": SHARED_POOL if is_shared else None,
-        **_show_committed_credit(pool, currency, is_available=may_commit),
+        "balance": format_money(EXACT.minus(to_be_invoiced) if own_pool is None else own_pool.balance, currency),
+        "included_in": SHARED_POOL if own_pool is None else None,
+        **_show_committed_credit(own_pool, currency, is_available=product.commit_available),
         **peak,
     }
+    return Raw(json.encode(row))
 
 
 def _show_peak(peak: PeakFigures) -> dict[str, str]:
     return {"on": peak.on.isoformat(), "quantity": format_decimal(peak.quantity)}
 
 
-def _show_committed_credit(pool: PoolFigures, currency: str, *, is_available: bool) -> dict[str, Any]:
+def _show_committed_credit(pool: PoolFigures | None, currency: str, *, is_available: bool) -> dict[str, Any]:
+    if pool is None or not is_available:
+        return {"committed_credit": {"status": "not_available"}, "committed_credit_period": None}
     commitment = pool.commitment
-    if not is_available or commitment is None:
-        status = "not_purchased" if is_available else "not_available"
-        return {"committed_credit": {"status": status}, "committed_credit_period": None}
+    if commitment is None:
+        return {"committed_credit": {"status": "not_purchased"}, "committed_credit_period": None}
     last, following = commitment.last_recharge_on, commitment.next_recharge_on
     return {
         "committed_credit": {

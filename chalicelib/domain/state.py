@@ -60,8 +60,9 @@ class PeriodUsage(Struct, frozen=True):
     def to_be_invoiced(self, pool: str) -> Decimal:
         """Add up what credit of *pool* left to be invoiced."""
         total = ZERO
-        for _, usage in self.of_pool(pool):
-            total = EXACT.add(total, usage.to_be_invoiced)
+        for usage in self.products.values():
+            if usage.pool == pool:
+                total = EXACT.add(total, usage.to_be_invoiced)
         return total
 
 

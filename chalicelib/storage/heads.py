@@ -37,6 +37,7 @@ from __future__ import annotations
 
 import zlib
 from datetime import date
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -76,6 +77,8 @@ _DICTIONARY: Final = (
 _ELEMENTS_AT_FIRST: Final = 9
 _NOTHING_ADDED: Final[list[Any]] = [[], None, None, None]
 """What the elements from 9 on are in a head that has none of them."""
+
+_PRODUCTS_REMEMBERED: Final = 2048
 
 _PAYMENT_TYPES: Final = tuple(PaymentType)
 _GRANT_KINDS: Final = tuple(GrantKind)
@@ -263,11 +266,14 @@ def _pack_period(period: Period, usage: PeriodUsage) -> list[object]:
 def _unpack_period(
     ordinal: int, last_event_at: Instant | None, products: list[list[Any]]
 ) -> tuple[Period, PeriodUsage]:
-    usage = {
-        resource: ProductUsage(resource if has_own_pool else SHARED_POOL, *map(unpack_decimal, figures))
-        for resource, has_own_pool, *figures in products
-    }
+    usage = {product[0]: _unpack_product(*product) for product in products}
     return Period.from_ordinal(ordinal), PeriodUsage(usage, last_event_at)
+
+
+@lru_cache(maxsize=_PRODUCTS_REMEMBERED)
+def _unpack_product(resource: str, has_own_pool: bool, *figures: int | str) -> ProductUsage:  # noqa: FBT001 - as above
+    """Read what was used of a product; what has not changed since the last reading is the same object."""
+    return ProductUsage(resource if has_own_pool else SHARED_POOL, *map(unpack_decimal, figures))
 
 
 def _pack_grant(grant: Grant) -> list[object]:

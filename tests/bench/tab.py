@@ -1,7 +1,13 @@
-"""What a view of the tab takes beside one bare GetItem of the same item, on DynamoDB Local, and its read units."""
+"""
+What a view of the tab takes beside one bare GetItem of the same item, on DynamoDB Local, and its read units.
+
+Views are measured of a tab that stays as it is, and after an event each time. Processor time is that of this process,
+without the store's: it tells more than the clock where the machine has other things to do.
+"""
 
 from __future__ import annotations
 
+import itertools
 import random
 import statistics
 import sys
@@ -40,23 +46,32 @@ from tests.stores import DynamoDBLocal
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
 PRODUCTS = (5, 20, 60)
 VIEWS = 1_000
+VIEWS_AFTER_EVENTS = 300
 VIEWS_TO_WARM_UP = 100
 CARD = "standard"
 STATE_TABLE = "bench-state"
 
 
+class Taken(NamedTuple):
+    """What something took, in seconds: by the clock, and of the processor."""
+
+    wall: float
+    processor: float
+
+
 class Viewed(NamedTuple):
-    """What views of an account's tab took: the middle one of each kind, in seconds, and a read in units."""
+    """What views of an account's tab took, the middle one of each kind, and a read in units."""
 
     products: int
     head_bytes: int
     read_units: float
-    bare_seconds: float
-    view_seconds: float
+    bare: Taken
+    view: Taken
+    view_after_event: Taken
 
 
 def main() -> None:
@@ -72,16 +87,23 @@ def main() -> None:
         client = _bare_client(local.endpoint)
         viewed = [_measure(services, store, client, key, count) for count in PRODUCTS]
     out = sys.stdout
-    out.write(f"{'products':>9}{'head bytes':>12}{'read units':>12}{'GetItem ms':>12}{'view ms':>9}{'times':>7}\n")
+    out.write(f"{'':33}{'GetItem':>16}{'view':>24}{'after an event':>24}\n")
+    out.write(f"{'products':>9}{'head bytes':>12}{'read units':>12}{'ms':>8}{'CPU us':>8}")
+    out.write(f"{'ms':>8}{'CPU us':>8}{'times':>8}" * 2 + "\n")
     for one in viewed:
-        bare, view = one.bare_seconds * 1000, one.view_seconds * 1000
-        out.write(f"{one.products:>9}{one.head_bytes:>12}{one.read_units:>12.2f}")
-        out.write(f"{bare:>12.3f}{view:>9.3f}{view / bare:>7.2f}\n")
+        out.write(f"{one.products:>9}{one.head_bytes:>12}{one.read_units:>12.2f}{_show(one.bare)}")
+        for view in (one.view, one.view_after_event):
+            out.write(f"{_show(view)}{view.wall / one.bare.wall:>8.2f}")
+        out.write("\n")
+
+
+def _show(taken: Taken) -> str:
+    return f"{taken.wall * 1e3:>8.3f}{taken.processor * 1e6:>8.0f}"
 
 
 def _measure(services: Services, store: CountingStore, client: Any, key: SigningKey, products: int) -> Viewed:
     account = f"account-{products}"
-    _use(services, account, products)
+    events = _use(services, account, products)
     token = key.issue_token(["usage:read"], account_id=account)
     request = _request(account, token)
     wanted = {"pk": {"S": keys.head(account).pk}, "sk": {"S": keys.head(account).sk}}
@@ -92,21 +114,30 @@ def _measure(services: Services, store: CountingStore, client: Any, key: Signing
     def bare() -> None:
         assert client.get_item(TableName=STATE_TABLE, Key=wanted, ConsistentRead=True)["Item"]
 
+    def view_after_event() -> Taken:
+        services.metering.take([next(events)])
+        return _taken(view)
+
     for _ in range(VIEWS_TO_WARM_UP):
-        _seconds(bare), _seconds(view)
+        _taken(bare), _taken(view)
     before = store.units
-    taken = [(_seconds(bare), _seconds(view)) for _ in range(VIEWS)]
+    taken = [(_taken(bare), _taken(view)) for _ in range(VIEWS)]
     head = store.get(Table.STATE, keys.head(account))
     assert head is not None
     units = store.units.since(before).read_units / (VIEWS + 1)
-    bare_seconds, view_seconds = (statistics.median(seconds) for seconds in zip(*taken, strict=True))
-    return Viewed(products, item_bytes(head), units, bare_seconds, view_seconds)
+    bares, views = zip(*taken, strict=True)
+    after_events = [view_after_event() for _ in range(VIEWS_AFTER_EVENTS)]
+    return Viewed(products, item_bytes(head), units, _middle(bares), _middle(views), _middle(after_events))
 
 
-def _seconds(act: Callable[[], None]) -> float:
-    started = time.perf_counter()
+def _taken(act: Callable[[], None]) -> Taken:
+    started, begun = time.perf_counter(), time.thread_time()
     act()
-    return time.perf_counter() - started
+    return Taken(time.perf_counter() - started, time.thread_time() - begun)
+
+
+def _middle(taken: Iterable[Taken]) -> Taken:
+    return Taken(*map(statistics.median, zip(*taken, strict=True)))
 
 
 def _bare_client(endpoint: str) -> Any:
@@ -163,8 +194,12 @@ def _put_catalogue(services: Services) -> None:
     services.catalogue.put_rate_card(CARD, date(2020, 1, 1), lines)
 
 
-def _use(services: Services, account: str, products: int) -> None:
-    """Open an account that used so many products, the last events one by one, so that its head holds their tail."""
+def _use(services: Services, account: str, products: int) -> Iterator[UsageEvent]:
+    """
+    Open an account that used so many products, the last events one by one, so that its head holds their tail.
+
+    More events are returned, of one product after the other.
+    """
     payment = PaymentMethod(PaymentType.CREDIT_CARD, "tok_ok")
     services.accounts.put(Account(account, "Acme Incorporated", "USD", "Europe/Lisbon", payment, CARD, 10, {}))
     draw = random.Random(products)
@@ -179,6 +214,7 @@ def _use(services: Services, account: str, products: int) -> None:
     services.metering.take([event(name) for name in _names(products)])
     for name in _names(products)[:TAIL_EVENTS_MAX]:
         services.metering.take([event(name)])
+    return (event(name) for name in itertools.cycle(_names(products)))
 
 
 if __name__ == "__main__":

@@ -553,3 +553,26 @@ class TestRateCards:
 
         text = client.ask("GET", f"/v1/accounts/{name}/rate-card").text
         assert "\"'=HYPERLINK" in text
+
+
+class TestRows:
+    """The rows of the tab, seen again after whatever changes them."""
+
+    def test_credit_of_the_pool_and_what_is_included(self, client: Client, name: str) -> None:
+        """The row of an account shows its own credit and free units at once, also where its usage stays as it was."""
+        other = f"{name}-other"
+        for account in (name, other):
+            client.put_account(account, included("10", resource="virtual_agent"))
+            client.take(event(account, "1", TIME, "12", "virtual_agent"))
+
+        before = client.product(name, "virtual_agent")
+        assert (before["balance"], before["free_units"]["remaining"]) == ("-1.00", "0")
+        client.grant(name, "3", "first", pool="virtual_agent")
+        assert (paid := client.product(name, "virtual_agent"))["balance"] == "2.00"
+        assert paid["credits_applied"] == "1.00"
+        client.grant(name, "4", "second", pool="virtual_agent")
+        assert client.product(name, "virtual_agent") == {**paid, "balance": "6.00"}
+        client.put_account(name, included("15", resource="virtual_agent"))
+        free = {"included": "15", "used": "10", "remaining": "5"}
+        assert client.product(name, "virtual_agent") == {**paid, "balance": "6.00", "free_units": free}
+        assert client.product(other, "virtual_agent") == before
