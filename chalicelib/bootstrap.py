@@ -25,7 +25,7 @@ from chalicelib.services.buy_credit import BuyingCredit
 from chalicelib.services.carry_out_due import CarryingOutDue
 from chalicelib.services.carry_out_effects import CarryingOutEffects
 from chalicelib.services.changes import Changes
-from chalicelib.services.clocks import Clock, RealClock
+from chalicelib.services.clocks import Clock, RealClock, StartableClock
 from chalicelib.services.commit_credit import Committing
 from chalicelib.services.container import Services
 from chalicelib.services.dismiss_warnings import DismissingWarnings
@@ -199,7 +199,7 @@ def build_services(  # noqa: PLR0913 - the parts that differ from one running sy
     """
     real_clock = real_clock or RealClock()
     stored_clock = StoredTestClock(store) if settings.test_clock else None
-    clock = clock or stored_clock or real_clock
+    clock = clock or (StartableClock(stored_clock, real_clock) if stored_clock else real_clock)
     pages = Pages(store, real_clock.now, settings.retention_months * _DAYS_IN_MONTH_MAX * DAY)
     heads = Accounts(store, pages)
     records = Records(store)
@@ -264,7 +264,7 @@ def build_services(  # noqa: PLR0913 - the parts that differ from one running sy
         work_queue=work_queue,
         event_dead_letters=event_dead_letters,
         auditing=auditing,
-        test_clock=None if stored_clock is None else MovingTestClock(stored_clock, jobs),
+        test_clock=None if stored_clock is None else MovingTestClock(stored_clock, jobs.without_queue()),
     )
 
 

@@ -45,7 +45,8 @@ class Function:
     One function.
 
     *concurrency* is how many of it may run side by side, and, where the stage reserves any, always can; *trigger*
-    is what Chalice leaves out of its event source; *pays* is whether it takes payments, and so needs the keys for it.
+    is what Chalice leaves out of its event source; *pays* is whether it takes payments, and so needs the keys for it;
+    *moves_time* is whether it moves the test clock, where there is one, and then does the work of schedules itself.
     """
 
     memory_mb: int
@@ -54,6 +55,7 @@ class Function:
     permissions: tuple[Permission, ...]
     trigger: Resource = field(default_factory=dict)
     pays: bool = False
+    moves_time: bool = False
     has_alias: bool = False
     is_schedule: bool = False
 
@@ -83,6 +85,7 @@ FUNCTIONS: Final = {
             *(may.HAND_OVER_WORK, may.HAND_OVER_REPORTS, *may.REPORT_FILES, may.READ_SECRET),
         ),
         pays=True,
+        moves_time=True,
         has_alias=True,
     ),
     "MeterEvents": Function(
@@ -189,7 +192,7 @@ def functions(chalice: Resources, stage: Stage) -> Resources:
     resources: Resources = {}
     for name, function in FUNCTIONS.items():
         resources[name] = _completed(chalice[name], name, function, stage)
-        resources[role_of(name)] = _role(name, function)
+        resources[role_of(name)] = _role(name, function, stage)
         resources[log_of(name)] = log_group(stage)
     return resources
 
@@ -248,9 +251,11 @@ def _events(chalice: Resources | None, name: str, trigger: Resource) -> Resource
     return {event: {"Type": source["Type"], "Properties": {**source["Properties"], **trigger}}}
 
 
-def _role(name: str, function: Function) -> Resource:
+def _role(name: str, function: Function, stage: Stage) -> Resource:
     trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
     statements = [may.write_logs(log_of(name)), *function.permissions]
+    if function.moves_time and stage.test_clock:
+        statements.append(may.PUBLISH)
     return {
         "Type": "AWS::IAM::Role",
         "Properties": {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from chalicelib.domain.instants import Instant
+    from chalicelib.storage.operations import StoredTestClock
 
 
 class Clock(Protocol):
@@ -24,3 +25,17 @@ class RealClock:
     def now(self) -> Instant:
         """Return the present instant."""
         return time.time_ns() // 1_000
+
+
+class StartableClock:
+    """The test clock of a store; time is real until that is started."""
+
+    def __init__(self, stored: StoredTestClock, real_clock: Clock) -> None:
+        """Go by *stored*, and until then by *real_clock*."""
+        self._stored = stored
+        self._real_clock = real_clock
+
+    def now(self) -> Instant:
+        """Return the present instant."""
+        now = self._stored.read()
+        return self._real_clock.now() if now is None else now

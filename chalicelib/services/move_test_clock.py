@@ -34,18 +34,18 @@ class MovingTestClock:
         self._clock = clock
         self._jobs = jobs
 
-    def now(self) -> Instant:
-        """Return where the test clock stands."""
-        return self._clock.now()
-
     def move(self, to: Instant) -> Move:
         """
         Move the clock to the instant *to*, run what falls due on the way, and answer when all is done.
+
+        Where there is no test clock yet it begins at *to*, which may be in the past; nothing runs.
 
         Raises:
             RefusedError: `clock_backwards` for an instant before the clock's, `invalid_request` for one too far ahead.
             BusyError: where somebody else is moving it.
         """
+        if self._clock.start(to):
+            return Move(to, ())
         now = self._clock.now()
         if to > now + MOVE_MAX:
             detail = f"must be at most {MOVE_MAX // DAY} days ahead: a longer way takes several moves"

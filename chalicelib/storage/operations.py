@@ -146,12 +146,13 @@ class StoredTestClock:
             raise LookupError(message)
         return now
 
-    def start(self, at: Instant) -> None:
-        """Set the clock where the store has none."""
+    def start(self, at: Instant) -> bool:
+        """Set the clock where the store has none, and tell whether it was set."""
         try:
             self._store.put(Table.STATE, Item(*keys.TEST_CLOCK, version=at), Absent())
         except ConditionFailedError:
-            return
+            return False
+        return True
 
     def move(self, from_instant: Instant, to_instant: Instant) -> bool:
         """Move the clock forward, and tell whether it still stood at *from_instant*."""

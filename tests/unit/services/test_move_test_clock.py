@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.domain.instants import HOUR, parse_instant
+from chalicelib.services.clocks import StartableClock
 from chalicelib.services.errors import BusyError, RefusedError
 from chalicelib.services.move_test_clock import MovingTestClock
 from chalicelib.services.run_jobs import Job, Jobs
 from chalicelib.storage.operations import Heartbeats, StoredTestClock
+from tests.fakes.clock import FixedClock
 from tests.fakes.memory_store import MemoryStore
 
 
@@ -58,3 +60,14 @@ def test_backwards() -> None:
         mover.move(NOON - 1)
 
     assert refused.value.code == "clock_backwards"
+
+
+def test_not_started_yet() -> None:
+    """Time is real until the first move, which may go back and runs nothing; from then on it stands still."""
+    stored = StoredTestClock(MemoryStore())
+    clock = StartableClock(stored, FixedClock(NOON))
+    before = clock.now()
+
+    move = MovingTestClock(stored, Jobs([], [], Heartbeats(MemoryStore()), clock, clock)).move(NOON - HOUR)
+
+    assert (before, move.now, move.jobs, clock.now()) == (NOON, NOON - HOUR, (), NOON - HOUR)
