@@ -13,9 +13,11 @@ import botocore.config
 import botocore.session
 
 from chalicelib.local import store_process
+from tests import aws_process
 
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
 
 HOST: Final = "127.0.0.1"
@@ -24,10 +26,16 @@ STOP_SECONDS_MAX: Final = 20
 
 
 class AwsServer:
-    """Runs the emulator on a free loopback port while the context is open, with the *services* named, or with all."""
+    """
+    Runs the emulator on a free loopback port while the context is open, with the *services* named, or with all.
 
-    def __init__(self, services: str | None = None) -> None:
+    Where functions are called, *python* runs them, with nothing in their environment but the emulator's *settings*.
+    """
+
+    def __init__(self, services: str | None = None, python: Path | None = None, **settings: str) -> None:
         self._services = services
+        self._python = python
+        self._settings = settings
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._scratch = tempfile.TemporaryDirectory()
@@ -36,23 +44,31 @@ class AwsServer:
     def environment(self) -> dict[str, str]:
         """Return what leads every client of a process here."""
         return {
-            "AWS_ENDPOINT_URL": f"http://{HOST}:{self._port}",
+            "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": "local",
             "AWS_SECRET_ACCESS_KEY": "local",
         }
 
+    @property
+    def url(self) -> str:
+        """The address of the emulator."""
+        return f"http://{HOST}:{self._port}"
+
     def client(self, service: str) -> Any:
         """Return a client of one of its services."""
-        return client_of(service, f"http://{HOST}:{self._port}")
+        return client_of(service, self.url)
 
     def __enter__(self) -> Self:
         """Start it; the first request waits until it listens."""
         with socket.create_server((HOST, 0)) as listener:
             self._port = listener.getsockname()[1]
+            program = [store_process.__file__] if self._python is None else [aws_process.__file__]
+            arguments = [str(listener.fileno()), *([] if self._python is None else [str(self._python)])]
+            inherited = os.environ if self._python is None else {"PATH": os.defpath}
             self._process = subprocess.Popen(
-                [sys.executable, "-P", store_process.__file__, str(listener.fileno())],
+                [sys.executable, "-P", *program, *arguments],
                 stdin=subprocess.PIPE,
-                env=os.environ | self._own_environment(),
+                env={**inherited, **self._own_environment(), **self._settings},
                 pass_fds=[listener.fileno()],
                 start_new_session=True,
             )

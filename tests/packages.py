@@ -5,12 +5,13 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import platform
+import sys
 from pathlib import Path
 
 import chalice
 import pytest
 
-from infra.bundle import ARCHITECTURES, ROOT, BundleError, build, find_interpreter
+from infra.bundle import ARCHITECTURES, ROOT, RUNTIME, BundleError, build, find_interpreter
 
 
 FOLDER = ROOT / "build" / "tested-packages"
@@ -23,15 +24,20 @@ def own_architecture() -> str:
 
 def packaged(architecture: str | None = None) -> Path:
     """Return the zip for an *architecture*, by default this machine's; without the runtime's Python, skip the test."""
-    architecture = architecture or own_architecture()
     runtime_python()
+    return packaged_for(RUNTIME, architecture)
+
+
+def packaged_for(version: str, architecture: str | None = None) -> Path:
+    """Return the zip for a *version* of Python and an *architecture*, by default this machine's."""
+    architecture = architecture or own_architecture()
     FOLDER.mkdir(parents=True, exist_ok=True)
-    bundle = FOLDER / f"{architecture}-{_content()}.zip"
+    bundle = FOLDER / f"{architecture}-{version}-{_content()}.zip"
     with (FOLDER / f"{architecture}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not bundle.exists():
             unfinished = bundle.with_suffix(".unfinished")
-            build(unfinished, architecture)
+            build(unfinished, architecture, version)
             unfinished.replace(bundle)
     return bundle
 
@@ -42,6 +48,14 @@ def runtime_python() -> str:
         return find_interpreter()
     except BundleError as error:
         pytest.skip(str(error))
+
+
+def python_for_functions() -> tuple[str, str]:
+    """Return a Python that can run functions on this machine, and its version: the runtime's where there is one."""
+    try:
+        return find_interpreter(), RUNTIME
+    except BundleError:
+        return sys.executable, f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def _content() -> str:

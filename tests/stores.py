@@ -196,9 +196,18 @@ def _die_with_parent() -> None:
 
 def dynamodb_client(endpoint: str, **options: Any) -> Any:
     """Return a plain client for a store on this machine; *options* go to botocore's Config."""
+    return _client("dynamodb", endpoint, **options)
+
+
+def dynamodb_streams_client(endpoint: str) -> Any:
+    """Return a plain client for the streams of a store's tables."""
+    return _client("dynamodbstreams", endpoint)
+
+
+def _client(service: str, endpoint: str, **options: Any) -> Any:
     session = botocore.session.get_session()
     return session.create_client(
-        "dynamodb",
+        service,
         region_name=REGION,
         endpoint_url=endpoint,
         aws_access_key_id="local",
