@@ -7,7 +7,7 @@ from typing import Any, Final
 from chalicelib.bus.sqs_dead_letters import PREFIX as DEAD_LETTERS
 from chalicelib.files.s3 import PREFIX as REPORT_PREFIX
 from infra.data import DUE_INDEX, PAGES_TABLE, REPORT_BUCKET, STATE_TABLE
-from infra.intrinsics import arn, attribute, ref, sub
+from infra.intrinsics import arn, attribute, sub
 from infra.queues import (
     EVENT_DEAD_LETTERS,
     METERING_DEAD_LETTERS,
@@ -74,7 +74,7 @@ REPORT_FILES: Final = (
     _allow(("s3:ListBucket",), arn(REPORT_BUCKET)),
 )
 
-READ_SECRET: Final = _allow(("secretsmanager:GetSecretValue",), ref(SECRET))
+READ_SECRET: Final = _allow(("secretsmanager:GetSecretValue",), attribute(SECRET, "Id"))
 PUBLISH: Final = _allow(("events:PutEvents",), arn(EVENT_BUS))
 
 
