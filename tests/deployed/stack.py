@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -16,6 +17,7 @@ from infra.stages import read_stage
 from infra.template import template
 from tests.aws_server import REGION
 from tests.e2e.client import Client
+from tests.e2e.samples import written
 from tests.packages import own_architecture
 from tests.stores import dynamodb_client
 
@@ -56,10 +58,12 @@ class DeployedStack:
     """
     The stack of the stage `dev` on *aws*, made of the template *packaged* and the zip *bundle*.
 
-    Its tables are made again, as the template has described them, at the DynamoDB at *dynamodb*, which functions use.
+    Where functions use another DynamoDB, at *dynamodb*, its tables are made there as the template describes them.
     """
 
-    def __init__(self, aws: AwsServer, folder: Path, packaged: dict[str, Any], bundle: Path, dynamodb: str) -> None:
+    def __init__(
+        self, aws: AwsServer, folder: Path, packaged: dict[str, Any], bundle: Path, dynamodb: str | None = None
+    ) -> None:
         self.aws = aws
         self.sam, self.bundle = folder / "sam.json", bundle
         self.sam.write_text(json.dumps(packaged))
@@ -74,14 +78,16 @@ class DeployedStack:
 
     def open(self) -> None:
         """Make the tables, and tell the functions whose tokens to trust."""
-        for name in ("StateTable", "PagesTable"):
-            table = self.aws.client("dynamodb").describe_table(TableName=self.resource(name))["Table"]
-            wanted = {member: table[member] for member in _TABLE_MEMBERS if member in table}
-            self.dynamodb.create_table(BillingMode="PAY_PER_REQUEST", **wanted)
+        if self._dynamodb is not None:
+            for name in ("StateTable", "PagesTable"):
+                table = self.aws.client("dynamodb").describe_table(TableName=self.resource(name))["Table"]
+                wanted = {member: table[member] for member in _TABLE_MEMBERS if member in table}
+                self.dynamodb.create_table(BillingMode="PAY_PER_REQUEST", **wanted)
         s3 = self.aws.client("s3")
         s3.create_bucket(Bucket="identity-provider", CreateBucketConfiguration={"LocationConstraint": REGION})
         s3.put_object(Bucket="identity-provider", Key="jwks.json", Body=json.dumps(self._key.jwks()).encode())
-        settings = {"USAGE_TAB_JWKS_URL": f"{self.aws.url}/identity-provider/jwks.json"}
+        keys = s3.generate_presigned_url("get_object", Params={"Bucket": "identity-provider", "Key": "jwks.json"})
+        settings = {"USAGE_TAB_JWKS_URL": keys}
         self.aws.client("secretsmanager").put_secret_value(
             SecretId=self.resource("Secret"), SecretString=json.dumps(settings)
         )
@@ -89,7 +95,7 @@ class DeployedStack:
     @cached_property
     def dynamodb(self) -> Any:
         """A client of the DynamoDB that the functions use."""
-        return dynamodb_client(self._dynamodb)
+        return dynamodb_client(self._dynamodb or self.aws.url)
 
     @cached_property
     def outputs(self) -> dict[str, str]:
@@ -118,6 +124,10 @@ class DeployedStack:
             self._resources = {summary["LogicalResourceId"]: summary["PhysicalResourceId"] for summary in found}
         return self._resources[name]
 
+    def ago(self, seconds: int) -> str:
+        """Return the time that was some seconds ago by the stack's clock."""
+        return written(datetime.fromisoformat(self.client.get("/v1/test-clock")["now"]) - timedelta(seconds=seconds))
+
     def invoke(self, function: str, event: dict[str, Any]) -> Any:
         """
         Call a function of the template, or one by its ARN, and return its answer.
@@ -131,6 +141,29 @@ class DeployedStack:
         if "FunctionError" in answer:
             raise FunctionFailedError(str(payload))
         return payload
+
+    def rule(self, function: str) -> dict[str, Any]:
+        """Return the schedule of a function of the template."""
+        rules = self.aws.client("events").list_rules()["Rules"]
+        found: dict[str, Any]
+        (found,) = (rule for rule in rules if function in rule["Name"])
+        return found
+
+    def fire(self, rule: dict[str, Any]) -> Any:
+        """Call the target of a schedule as EventBridge does when its time has come, and return what that answers."""
+        (target,) = self.aws.client("events").list_targets_by_rule(Rule=rule["Name"])["Targets"]
+        scheduled = {
+            "version": "0",
+            "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
+            "detail-type": "Scheduled Event",
+            "source": "aws.events",
+            "account": "000000000000",
+            "time": "2021-02-01T00:00:00Z",
+            "region": REGION,
+            "resources": [rule["Arn"]],
+            "detail": {},
+        }
+        return self.invoke(target["Arn"], scheduled)
 
 
 class FunctionFailedError(Exception):

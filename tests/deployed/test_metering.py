@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,7 +13,7 @@ import pytest
 
 from tests.deployed.stack import FunctionFailedError
 from tests.e2e.client import event
-from tests.e2e.samples import SIMPLE
+from tests.e2e.samples import SIMPLE, written
 
 
 if TYPE_CHECKING:
@@ -25,15 +26,16 @@ OWED: Final = "-60.00"
 """What 1,000 calls of a minute cost, at 0.06."""
 
 
-def calls(account: str, count: int = CALLS) -> list[tuple[str, bytes]]:
+def calls(stack: DeployedStack, account: str, count: int = CALLS) -> list[tuple[str, bytes]]:
     """Return calls of a minute, a record each, in the order of their times."""
-    times = [f"2021-01-31T12:{number // 60:02d}:{number % 60:02d}Z" for number in range(count)]
+    first = datetime.fromisoformat(stack.ago(count))
+    times = [written(first + timedelta(seconds=number)) for number in range(count)]
     return [(account, json.dumps(event(account, f"c{n}", time)).encode()) for n, time in enumerate(times)]
 
 
 def used(stack: DeployedStack, account: str) -> tuple[str, str]:
     """Return the balance of an account, and the quantity of its calls."""
-    return stack.client.balance(account), stack.client.product(account, period="2021-01")["quantity"]
+    return stack.client.balance(account), stack.client.product(account)["quantity"]
 
 
 def dead_letters(stack: DeployedStack) -> list[tuple[str, str]]:
@@ -50,7 +52,7 @@ def dead_letters(stack: DeployedStack) -> list[tuple[str, str]]:
 def test_poison(stack: DeployedStack, metering: Metering, account: str) -> None:
     """One record among 1,000 good ones that cannot be read lies among the dead letters, with its reason."""
     dead_letters(stack)
-    records = calls(account)
+    records = calls(stack, account)
     poison = '{"specversion": "1.0", "id'
     records.insert(CALLS // 2, (account, poison.encode()))
 
@@ -66,7 +68,7 @@ def test_killed(stack: DeployedStack, metering: Metering, gateway_to_dynamodb: G
     accounts = [f"{name}-{number}" for number in range(4)]
     for account in accounts:
         stack.client.put_account(account, SIMPLE)
-    shares = [calls(account, 100) for account in accounts]
+    shares = [calls(stack, account, 100) for account in accounts]
     records = [record for together in zip(*shares, strict=True) for record in together]
     failed: list[str] = []
 
@@ -104,7 +106,7 @@ def kill_function(function: str) -> None:
 
 def test_delivered_twice(stack: DeployedStack, metering: Metering, account: str) -> None:
     """Batches that are delivered twice, and records that are written twice, change nothing the second time."""
-    records = calls(account, 100)
+    records = calls(stack, account, 100)
     shards = metering.shards(metering.put(records))
 
     for _ in range(2):
@@ -122,7 +124,7 @@ def test_shards_split(stack: DeployedStack, metering: Metering, name: str, *, ne
     accounts = [f"{name}-{number}" for number in range(4)]
     for account in accounts:
         stack.client.put_account(account, SIMPLE)
-    shares = [calls(account, 100) for account in accounts]
+    shares = [calls(stack, account, 100) for account in accounts]
     early = [record for share in shares for record in share[:50]]
     late = [record for share in shares for record in share[50:]]
     parents = metering.shards(metering.put(early))  # the emulator forgets a shard with its split
