@@ -23,9 +23,8 @@ from infra.streams import EVENT_BUS, METERING_STREAM
 
 Permission = dict[str, Any]
 
-_READ: Final = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query")
-# Transactions are of puts alone, and need no action of their own. Nothing is updated in place, nothing deleted.
-_PUT: Final = ("dynamodb:BatchWriteItem", "dynamodb:PutItem")
+# Transactions are of puts alone, and need no action of their own. Nothing is updated in place, nothing deleted; items
+# of state are read and put one by one, pages and their index in batches.
 _TAKE: Final = ("sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
 _SEND: Final = ("sqs:SendMessage",)
 
@@ -34,10 +33,10 @@ def _allow(actions: tuple[str, ...], *resources: Any) -> Permission:
     return {"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
 
 
-READ_STATE: Final = _allow(_READ, arn(STATE_TABLE))
-PUT_STATE: Final = _allow(_PUT, arn(STATE_TABLE))
-READ_PAGES: Final = _allow(_READ, arn(PAGES_TABLE))
-PUT_PAGES: Final = _allow(_PUT, arn(PAGES_TABLE))
+READ_STATE: Final = _allow(("dynamodb:GetItem", "dynamodb:Query"), arn(STATE_TABLE))
+PUT_STATE: Final = _allow(("dynamodb:PutItem",), arn(STATE_TABLE))
+READ_PAGES: Final = _allow(("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"), arn(PAGES_TABLE))
+PUT_PAGES: Final = _allow(("dynamodb:BatchWriteItem",), arn(PAGES_TABLE))
 FIND_DUE: Final = _allow(("dynamodb:Query",), sub(f"${{{STATE_TABLE}.Arn}}/index/{DUE_INDEX}"))
 
 HAND_OVER_WORK: Final = _allow(_SEND, arn(WORK))
