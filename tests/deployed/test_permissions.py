@@ -197,7 +197,7 @@ USES = {
     "MeterEvents": Usage(
         (meter,),
         (
-            ("StateTable", ("dynamodb:Query", "dynamodb:PutItem")),
+            ("StateTable", ("dynamodb:GetItem", "dynamodb:PutItem")),
             ("PagesTable", ("dynamodb:Query", "dynamodb:BatchWriteItem")),
         ),
     ),
