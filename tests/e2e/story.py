@@ -33,12 +33,13 @@ class Teller:
     """
     Tells the story to a server.
 
-    Ids are the service's to choose: those of the examples stand for the ones that it has chosen.
+    Ids and entity tags are the service's to choose: those of the examples stand for the ones that it has chosen.
     """
 
     def __init__(self, server: Server) -> None:
         self._client = server.client
         self._chosen: dict[str, str] = {}
+        self._tags: dict[str, str] = {}
         self._tokens = {
             "operator": server.token,
             "operator_without_scopes": server.token_for(),
@@ -52,8 +53,14 @@ class Teller:
         headers = {**example.headers, **({} if example.body is None else {"Content-Type": example.content_type})}
         query = {name: self._chosen.get(value, value) for name, value in example.query.items()}
         target = path.format(**{name: self._with_chosen(value) for name, value in example.path.items()})
+        asked = f"{target}?{query}"
+        if "If-None-Match" in headers:
+            headers["If-None-Match"] = self._tags[asked]
         token = self._tokens[example.sender]
-        return self._client.ask(method, target, example.body, query=query, headers=headers, token=token)
+        answer = self._client.ask(method, target, example.body, query=query, headers=headers, token=token)
+        if "ETag" in answer.headers:
+            self._tags[asked] = answer.headers["ETag"]
+        return answer
 
     def tell_what_is_granted(self) -> None:
         """Send all requests that are right, up to where usage is no longer kept."""
