@@ -10,12 +10,13 @@ from urllib.parse import unquote
 import msgspec
 from chalice.app import Blueprint, Response
 
+from chalicelib.api.faults import fault_of
 from chalicelib.api.parameters import NAME_CHARACTERS_MAX
 from chalicelib.api.problems import JSON, problem
 from chalicelib.api.tokens import Caller, KeysUnavailable, Unauthenticated
 from chalicelib.domain.names import is_name
 from chalicelib.observability import add_log_keys, logger
-from chalicelib.services.errors import BusyError, Fault, RefusedError
+from chalicelib.services.errors import BusyError, RefusedError
 from chalicelib.storage.items import StoreError
 
 
@@ -137,11 +138,11 @@ class Call:
             RefusedError: `malformed_body` for what is no JSON, `invalid_request` for another shape.
         """
         try:
-            return msgspec.json.decode(self.body, type=kind)
-        except msgspec.ValidationError as error:
-            message, _, path = str(error).partition(" - at `$")
-            pointer = path.rstrip("`").partition("[")[0].replace(".", "/")
-            raise RefusedError("invalid_request", message, (Fault(pointer, message),)) from error
+            try:
+                return msgspec.json.decode(self.body, type=kind)
+            except msgspec.ValidationError as error:
+                fault = fault_of(error, self.body, kind)
+                raise RefusedError("invalid_request", fault.detail, (fault,)) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise RefusedError("malformed_body", f"the body is not JSON: {error}") from error
 

@@ -60,8 +60,8 @@ class TestAccounts:
                 "invalid_request",
                 "/free_units/call/quantity",
             ),
-            ({"free_units": {"call": {"quantity": 1, "per": "agent"}}}, "invalid_request", "/free_units"),
-            ({"free_units": {"call": {"quantity": "1", "per": "team"}}}, "invalid_request", "/free_units"),
+            ({"free_units": {"call": {"quantity": 1, "per": "agent"}}}, "invalid_request", "/free_units/call/quantity"),
+            ({"free_units": {"call": {"quantity": "1", "per": "team"}}}, "invalid_request", "/free_units/call/per"),
             ({"free_units": []}, "invalid_request", "/free_units"),
             ({"agents": -1}, "invalid_request", "/agents"),
             ({"agents": 1.5}, "invalid_request", "/agents"),
@@ -69,6 +69,7 @@ class TestAccounts:
             ({"name": ""}, "invalid_request", "/name"),
             ({"name": None}, "invalid_request", "/name"),
             ({"payment_method": {"type": "credit_card"}}, "invalid_request", "/payment_method"),
+            ({"nickname": "A"}, "invalid_request", "/nickname"),
             ({"payment_method": {"type": "barter"}}, "invalid_request", "/payment_method"),
             ({"payment_method": "invoice"}, "invalid_request", "/payment_method"),
         ],
@@ -93,6 +94,7 @@ class TestAccounts:
         answer = client.ask("PUT", f"/v1/accounts/{used}", settings)
         assert_problem(answer, 422, "invalid_request")
         assert member in answer.json["detail"]
+        assert [fault["pointer"] for fault in answer.json["errors"]] == [f"/{member}"]
 
     @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"agents": NaN}'])
     def test_what_is_no_json_is_refused(self, client: Client, used: str, body: bytes) -> None:
