@@ -13,7 +13,7 @@ from chalicelib.api.parameters import check_name, read_date
 from chalicelib.domain.money import format_decimal
 from chalicelib.domain.rate_card import COLUMNS, RateRow
 from chalicelib.domain.rate_card_upload import Line
-from chalicelib.domain.spreadsheet_cells import harmless
+from chalicelib.domain.spreadsheet_cells import BYTE_ORDER_MARK, harmless
 from chalicelib.services.errors import Fault, RefusedError
 
 
@@ -159,6 +159,7 @@ def _show(row: RateRow) -> dict[str, Any]:
 
 def _attachment(name: str, rows: Sequence[RateRow]) -> Response:
     text = io.StringIO(newline="")
+    text.write(BYTE_ORDER_MARK)
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     writer.writerows([harmless(cell) for cell in _values(row)] for row in rows)

@@ -1,4 +1,4 @@
-"""Texts in the cells of a CSV that a spreadsheet must show and not run."""
+"""A CSV as spreadsheets take it: of which characters it is, and texts in its cells that must be shown and not run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import re
 import unicodedata
 from typing import Final
 
+
+BYTE_ORDER_MARK: Final = "\ufeff"
+"""In front of a file it tells a spreadsheet that the rest is UTF-8."""
 
 FORMULA_STARTS: Final = ("=", "+", "-", "@")
 """What makes a cell a formula where it comes first, or first behind what spreadsheets skip; in its wide form, too."""

@@ -28,7 +28,7 @@ from chalicelib.domain.report_lines import (
     settlement_transactions,
     transactions_of,
 )
-from chalicelib.domain.spreadsheet_cells import harmless
+from chalicelib.domain.spreadsheet_cells import BYTE_ORDER_MARK, harmless
 from chalicelib.services.read_months import Charged
 
 
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from chalicelib.storage.catalogue import Catalogue
 
 CHUNK_CHARACTERS: Final = 64 * 1024
-
-_BYTE_ORDER_MARK: Final = "\ufeff"
 
 
 class ReportKind(Enum):
@@ -90,7 +88,7 @@ class WritingReports:
             MismatchError: after all but the last chunk.
         """
         text = io.StringIO(newline="")
-        text.write(_BYTE_ORDER_MARK)
+        text.write(BYTE_ORDER_MARK)
         writer = csv.writer(text)
         writer.writerow(TRANSACTION_COLUMNS if kind is ReportKind.TRANSACTIONS else COST_COLUMNS)
         totals = _Totals()

@@ -531,7 +531,7 @@ class TestRateCards:
             assert client.product(name)["amount"] == f"{price}.00"
 
     def test_the_download_is_the_card_in_force(self, client: Client, name: str) -> None:
-        """The prices of a day come as a CSV attachment with the columns of the upload, or as JSON."""
+        """The prices of a day come as JSON, or as a CSV that spreadsheets read as UTF-8 and that can be put again."""
         client.put_rate_card(name, "2020-01-01", SIMPLE_CARD)
         client.put_rate_card(name, "2021-02-01", SIMPLE_CARD.replace("0.06", "0.07"))
         client.put_account(name, {**SIMPLE, "rate_card": name})
@@ -540,8 +540,9 @@ class TestRateCards:
         today, later = client.ask("GET", path), client.ask("GET", path, query={"on": "2021-02-01"})
         assert today.headers["Content-Type"].startswith("text/csv")
         assert today.headers["Content-Disposition"].startswith("attachment")
-        assert today.text.replace("\r\n", "\n") == SIMPLE_CARD
-        assert later.text.replace("\r\n", "\n") == SIMPLE_CARD.replace("0.06", "0.07")
+        assert today.text.replace("\r\n", "\n") == f"\ufeff{SIMPLE_CARD}"
+        assert later.text.replace("\r\n", "\n") == f"\ufeff{SIMPLE_CARD}".replace("0.06", "0.07")
+        client.put_rate_card(name, "2020-01-01", today.text)
         as_json = expect(200, client.ask("GET", path, headers={"Accept": "application/json"})).json
         assert as_json["rows"][0]["price_per_increment"] == "0.06"
 
