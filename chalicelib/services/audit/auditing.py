@@ -97,8 +97,7 @@ class Auditing:
         recount = Recount(look, opening)
         replay = Replay(look, opening, products, findings)
         for taking in commits_in(reader.takings(opening)):
-            for charge in taking.charges:
-                events.check(charge)
+            events.check(taking)
             recount.add(taking.charges)
             replay.take(taking)
         replay.finish()

@@ -6,7 +6,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from chalicelib.domain.instants import DAY, format_instant
-from chalicelib.services.audit.findings import Kind
+from chalicelib.services.audit.findings import Kind, name_event
+from chalicelib.services.audit.repeats import Repeats
 from chalicelib.storage.pages import first_version_beyond_pages, name_page
 
 
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from chalicelib.domain.charges import Charge
-    from chalicelib.domain.instants import Instant
-    from chalicelib.domain.usage_events import UsageEvent
     from chalicelib.services.audit.findings import Findings
     from chalicelib.services.audit.look import Look
     from chalicelib.storage.catalogue import Catalogue
@@ -91,22 +90,14 @@ class EventChecks:
         self._catalogue = catalogue
         self._calendar = look.head.state.account.calendar
         self._findings = findings
-        self._times: dict[tuple[int, str, str], list[Instant]] = {}
+        self._repeats = Repeats(findings)
 
-    def check(self, charge: Charge) -> None:
-        """Check an event that was charged."""
-        if charge.is_taken_event:
-            self._check_identity(charge.event)
-        self._check_rate(charge)
-
-    def _check_identity(self, event: UsageEvent) -> None:
-        times = self._times.setdefault((event.time // DAY, event.source, event.id), [])
-        if event.time in times:
-            self._findings.add(Kind.COUNTED_TWICE, name_event(event), "is counted twice")
-        elif times:
-            earlier = ", ".join(format_instant(time) for time in times)
-            self._findings.add(Kind.RESTAMPED, name_event(event), f"was taken with other times that day: {earlier}")
-        times.append(event.time)
+    def check(self, taking: Taking) -> None:
+        """Check the events of a taking; takings come in the order of charging."""
+        for charge in taking.charges:
+            if charge.is_taken_event:
+                self._repeats.check(charge.event, taking.at)
+            self._check_rate(charge)
 
     def _check_rate(self, charge: Charge) -> None:
         event, rate = charge.event, charge.rate
@@ -126,8 +117,3 @@ class EventChecks:
         elif self._calendar.start_of_day(rate.revision.effective_from) > event.time:
             detail = f"is older than its rate, which is in force from {rate.revision.effective_from}"
             self._findings.add(Kind.RATE, name_event(event), detail)
-
-
-def name_event(event: UsageEvent) -> str:
-    """Name an event as findings do."""
-    return f"event {event.id} of {event.source} at {format_instant(event.time)}"

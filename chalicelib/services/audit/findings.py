@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
+
+from chalicelib.domain.instants import format_instant
+
+
+if TYPE_CHECKING:
+    from chalicelib.domain.usage_events import UsageEvent
 
 
 NAMED_MAX: Final = 20
@@ -82,3 +88,8 @@ class Findings:
         ]
         order = list(Kind)
         return sorted([*self._found.values(), *more], key=lambda finding: order.index(finding.kind))
+
+
+def name_event(event: UsageEvent) -> str:
+    """Name an event as findings do."""
+    return f"event {event.id} of {event.source} at {format_instant(event.time)}"

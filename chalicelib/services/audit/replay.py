@@ -23,8 +23,7 @@ from chalicelib.domain.peak_charges import apply_peak_charge, charge_peak
 from chalicelib.domain.state import ProductUsage
 from chalicelib.domain.storage_peak import peak_due_at
 from chalicelib.domain.waterfall import PricedEvent, charge_events, replay_charges
-from chalicelib.services.audit.events import name_event
-from chalicelib.services.audit.findings import Kind
+from chalicelib.services.audit.findings import Kind, name_event
 
 
 if TYPE_CHECKING:
