@@ -80,15 +80,16 @@ class CommandError(click.ClickException):
 
 
 class _Commands(click.Group):
-    """A group whose commands tell of a store that fails them in a line."""
+    """A group whose commands tell in a line of settings that cannot be used and of a store that fails them."""
 
     def invoke(self, ctx: click.Context) -> object:
         from chalicelib.services.errors import BusyError  # noqa: PLC0415
+        from chalicelib.settings import SettingsError  # noqa: PLC0415
         from chalicelib.storage.items import StoreError  # noqa: PLC0415
 
         try:
             return super().invoke(ctx)
-        except (BusyError, StoreError) as error:
+        except (BusyError, SettingsError, StoreError) as error:
             raise CommandError(str(error)) from error
 
 
@@ -203,10 +204,11 @@ def job(name: str, at: Instant | None, store: str) -> None:
     from chalicelib.services.errors import RefusedError  # noqa: PLC0415
 
     _require_outside(store)
+    jobs = _services(store).jobs
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(name, total=None)
         try:
-            run = _services(store).jobs.run(name, at, lambda accounts: bar.update(task, completed=accounts))
+            run = jobs.run(name, at, lambda accounts: bar.update(task, completed=accounts))
         except RefusedError as error:
             raise click.ClickException(error.detail) from error
     _say(f"{run.job}: {run.done} done, {run.failed} failed, {run.left} left")
