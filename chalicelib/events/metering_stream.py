@@ -59,7 +59,8 @@ def take_records(services: Services, records: Sequence[dict[str, Any]]) -> bool:
 
 def _take(services: Services, records: Sequence[dict[str, Any]]) -> int:
     """Take the events of *records*, and return how many of the first records are wholly dealt with."""
-    parts = [part for place, record in enumerate(records) for part in _parts(services, place, record)]
+    now = None if services.test_clock is None else services.clock.now()
+    parts = [part for place, record in enumerate(records) for part in _parts(place, record, now)]
     verdicts = decide([part.reading for part in parts], services.metering.take_each)
     undecided = [
         part.place for part, verdict in zip(parts, verdicts, strict=True) if verdict.status is Status.UNDECIDED
@@ -68,9 +69,10 @@ def _take(services: Services, records: Sequence[dict[str, Any]]) -> int:
     return _bury(services, parts, verdicts, min(undecided, default=len(records)))
 
 
-def _parts(services: Services, place: int, record: dict[str, Any]) -> Iterator[_Part]:
+def _parts(place: int, record: dict[str, Any], now: Instant | None) -> Iterator[_Part]:
+    """Yield the parts of a record, which arrives *now* where a test clock says what time it is."""
     body = b64decode(record["kinesis"]["data"])
-    arrived_at = _arrival(services, record)
+    arrived_at = _arrival(record) if now is None else now
     stream = record["eventSourceARN"].rpartition("/")[2]
     raws: Sequence[bytes]
     try:
@@ -82,9 +84,7 @@ def _parts(services: Services, place: int, record: dict[str, Any]) -> Iterator[_
         yield _Part(place, f"{stream}/{record['eventID']}/{index}", raw, arrived_at, reading)
 
 
-def _arrival(services: Services, record: dict[str, Any]) -> Instant:
-    if services.test_clock is not None:
-        return services.clock.now()
+def _arrival(record: dict[str, Any]) -> Instant:
     return int(Decimal(str(record["kinesis"]["approximateArrivalTimestamp"])) * SECOND)
 
 
