@@ -127,7 +127,7 @@ class Metric(StrEnum):
     PAYMENTS = "Payments"
     """By `result`: succeeded, failed, or pending where the gateway has not told."""
     PAYMENT_AGE = "PaymentAge", "Seconds"
-    """Of a payment whose outcome is still not known once the gateway was asked."""
+    """Of the oldest payment whose outcome is not known, at every run of `settle-payments`."""
     EFFECTS_DONE = "EffectsDone"
     EFFECTS_FAILED = "EffectsFailed"
     OUTBOX_AGE = "OutboxAge", "Seconds"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chalicelib.domain.instants import SECOND
+from chalicelib.observability import Metric, measure
 from chalicelib.services.changes import Changes, Decision, Situation, new_nonce
 from chalicelib.services.run_jobs import WorkLeftError
 
@@ -32,10 +34,16 @@ class SettlingPayments:
         self._taking = taking
 
     def subjects(self, until: Instant) -> Iterator[str]:
-        """Yield what may be due at or before *until*."""
+        """
+        Yield what may be due at or before *until*.
+
+        How old the oldest payment is whose outcome is not known then, is measured at the end.
+        """
         yield from self._accounts.due(until)
         for account, payment in self._payments.due(until):
             yield f"{account}/{payment}"
+        oldest = self._payments.open_since()
+        measure(Metric.PAYMENT_AGE, 0 if oldest is None else max(until - oldest, 0) // SECOND)
 
     def settle(self, subject: str, until: Instant) -> int:
         """

@@ -16,8 +16,8 @@ from msgspec.structs import replace
 
 from chalicelib.domain.accounts import PaymentType
 from chalicelib.domain.card_payments import CardPayment, Settlement, fail, succeed
-from chalicelib.domain.instants import DAY, MINUTE, SECOND, Instant
-from chalicelib.observability import Metric, count, measure
+from chalicelib.domain.instants import DAY, MINUTE, Instant
+from chalicelib.observability import Metric, count
 from chalicelib.payments.gateway import (
     DeclinedError,
     Gateway,
@@ -76,8 +76,6 @@ class TakingPayments:
             return stored.payment
         after = self._take_steps(stored)
         count(Metric.PAYMENTS, result=after.status.value)
-        if not after.is_settled:
-            measure(Metric.PAYMENT_AGE, max(self._clock.now() - after.requested_at, 0) // SECOND)
         return after
 
     def _take_steps(self, stored: StoredPayment) -> CardPayment:

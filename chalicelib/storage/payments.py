@@ -6,7 +6,8 @@ Every change of one is conditional on its version, so that of several processes 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from chalicelib.domain.instants import Instant
+
+
+OPEN_READ_MAX: Final = 1_000
+"""Open payments read for the age of the oldest: an outage leaves more, but then some of these are old as well."""
+
+_EVER: Final = 1 << 62
 
 
 class StoredPayment(Struct, frozen=True):
@@ -70,6 +77,12 @@ class Payments:
         for shard in keys.PAYMENT_SHARDS:
             for key in self._store.query_due(shard, until):
                 yield keys.account_of(key), keys.name_of(key)
+
+    def open_since(self) -> Instant | None:
+        """Return when the oldest payment whose outcome is not known was requested, None where all are known."""
+        read = (self.get(*names) for names in islice(self.due(_EVER), OPEN_READ_MAX))
+        still_open = (stored.payment for stored in read if stored is not None and not stored.payment.is_settled)
+        return min((payment.requested_at for payment in still_open), default=None)
 
     def next_due_at(self) -> Instant | None:
         """Return the earliest instant at which an outcome is to be asked for, None where all are known."""

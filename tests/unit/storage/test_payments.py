@@ -158,11 +158,23 @@ def test_due() -> None:
     assert ("account-2", "p-5") in set(payments.due(AT + DAY))
 
 
+def test_open_since() -> None:
+    """The oldest open payment counts whenever it is asked for next; a settled one does not, however old."""
+    old = replace(PAYMENT, id="p-old", requested_at=AT - 5 * DAY, next_try_at=AT + DAY)
+    settled = replace(FAILED, id="p-settled", requested_at=AT - 9 * DAY)
+    store, payments = kept(PAYMENT, old, settled, replace(PAYMENT, id="p-new", requested_at=AT + DAY))
+    assert payments.open_since() == AT - 5 * DAY
+
+    store.transact([put_payment(replace(SUCCEEDED, id="p-old"), StoredPayment(old, 1))])
+
+    assert payments.open_since() == AT
+
+
 def test_nothing_open() -> None:
     """Where all outcomes are known nothing is due."""
     store, payments = kept(replace(SUCCEEDED, id="p-succeeded"), replace(FAILED, id="p-failed"))
 
-    assert (list(payments.due(AT + DAY)), payments.next_due_at()) == ([], None)
+    assert (list(payments.due(AT + DAY)), payments.next_due_at(), payments.open_since()) == ([], None, None)
     item = store.get(Table.STATE, keys.payment("acme", "p-failed"))
     assert item is not None
     assert (item.due_shard, item.due_at) == (None, None)
