@@ -14,9 +14,10 @@ from chalice.utils import to_cfn_resource_name
 
 from app import app
 from chalicelib.bootstrap import build_services
-from chalicelib.domain.instants import HOUR, SECOND
+from chalicelib.domain.instants import DAY, HOUR, SECOND
 from chalicelib.observability import NAMESPACE, Metric
 from chalicelib.settings import Settings
+from infra.queues import DEAD_LETTERS, DEAD_LETTERS_DAYS
 from tests.fakes.memory_store import MemoryStore
 
 
@@ -68,6 +69,36 @@ def test_every_function_has_one() -> None:
         alarm = ALARMS[f"{function}ErrorsAlarm"]
         assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/Lambda", "Errors")
         assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": function}}]
+
+
+@pytest.mark.parametrize("queue", DEAD_LETTERS)
+def test_every_queue_of_dead_letters_has_two(queue: str) -> None:
+    """One for the first letter, and one for what nobody acted on, while there is half the time left."""
+    first, old = ALARMS[f"{queue}Alarm"], ALARMS[f"{queue}OldAlarm"]
+
+    for alarm in (first, old):
+        assert alarm["Namespace"] == "AWS/SQS"
+        assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": {"Fn::GetAtt": [queue, "QueueName"]}}]
+    assert (first["MetricName"], first["Threshold"]) == ("ApproximateNumberOfMessagesVisible", 1)
+    assert (old["MetricName"], old["Threshold"]) == ("ApproximateAgeOfOldestMessage", 7 * 24 * 3600)
+    assert DEAD_LETTERS_DAYS == 14
+
+
+def test_a_silent_stream_is_noticed() -> None:
+    """Kinesis says nothing of a stream into which nothing comes: silence is what the alarm is for."""
+    alarm = ALARMS["MeteringSilentAlarm"]
+
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/Kinesis", "IncomingRecords")
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
+    assert alarm["Period"] * alarm["EvaluationPeriods"] == DAY // SECOND
+    assert alarm["TreatMissingData"] == "breaching"
+
+
+def test_open_payments_are_noticed_for_as_long_as_they_are() -> None:
+    """Every period of the alarm holds a run of the job that measures how old the oldest is."""
+    (job,) = (job for job in jobs() if job.name == "settle-payments")
+
+    assert ALARMS["PaymentsOpenAlarm"]["Period"] >= job.interval // SECOND
 
 
 @pytest.mark.parametrize("name", ALARMS)
