@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from functools import cache
 from typing import TYPE_CHECKING, Final
@@ -18,7 +17,6 @@ from chalicelib.files.local import LocalReportFiles
 from chalicelib.observability import configure_logs
 from chalicelib.payments.closed import ClosedGateway
 from chalicelib.payments.sandbox import SandboxGateway
-from chalicelib.secret import with_secret
 from chalicelib.services.audit import Auditing
 from chalicelib.services.audit_by_night import AuditingByNight
 from chalicelib.services.buy_credit import BuyingCredit
@@ -268,10 +266,9 @@ def build_services(  # noqa: PLR0913 - the parts that differ from one running sy
     )
 
 
-def connect() -> tuple[Services, TokenVerifier | None, Settings]:
-    """Wire the services as the environment and the secret say, for a deployed function; most see no tokens."""
+def connect(settings: Settings) -> tuple[Services, TokenVerifier | None]:
+    """Wire the services as *settings* say, for a deployed function; most see no tokens."""
     configure_logs()
-    settings = Settings.from_environment(with_secret(os.environ))
     queue = open_work_queue(settings)
     report_queue = open_report_queue(settings)
     store = open_store(settings)
@@ -284,4 +281,4 @@ def connect() -> tuple[Services, TokenVerifier | None, Settings]:
         has_stream=True,
     )
     has_keys = settings.jwks_url is not None or settings.jwks_file is not None
-    return services, TokenVerifier.from_settings(settings) if has_keys else None, settings
+    return services, TokenVerifier.from_settings(settings) if has_keys else None

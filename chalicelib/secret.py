@@ -1,5 +1,5 @@
 """
-The settings that nobody may read: a deployed function takes them from AWS Secrets Manager when it starts.
+The settings that nobody may read: a deployed function takes them from AWS Secrets Manager.
 
 The secret is a JSON object of settings under the names of their variables. It is Secrets Manager rather than the
 Parameter Store since one call brings all of them, and its client takes a quarter of the time to make.
@@ -7,6 +7,7 @@ Parameter Store since one call brings all of them, and its client takes a quarte
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import msgspec
@@ -35,6 +36,16 @@ MEMBERS: Final = (
 
 _EMPTY: Final = "ResourceNotFoundException"
 """What is said of a secret that nobody has put anything into yet."""
+
+
+def read_settings() -> Settings:
+    """
+    Read the settings from the environment of this process and the secret that it names, if any.
+
+    Raises:
+        SettingsError: where the secret cannot be read, or one of them cannot be used.
+    """
+    return Settings.from_environment(with_secret(os.environ))
 
 
 def with_secret(environ: Mapping[str, str]) -> dict[str, str]:

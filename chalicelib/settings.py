@@ -1,4 +1,4 @@
-"""What can be set from outside: environment variables that begin with `USAGE_TAB_`, read once at start."""
+"""What can be set from outside: environment variables that begin with `USAGE_TAB_`."""
 
 from __future__ import annotations
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote
 from uuid import uuid4
 
 from chalice.app import Chalice, Response
 
 from chalicelib.api.calls import ANY_CONTENT
+from chalicelib.api.connection import Connection
 from chalicelib.api.cross_origin import CrossOrigin
 from chalicelib.api.problems import JSON, problem
 from chalicelib.api.rate_limit import RequestLimiter
 from chalicelib.domain.names import is_name
 from chalicelib.observability import is_deployed, logger, one_call
+from chalicelib.secret import read_settings
 from chalicelib.settings import Settings, SettingsError
 
 
@@ -48,22 +50,35 @@ class _Parts(NamedTuple):
     cross_origin: CrossOrigin
     oidc: OidcClient | None
 
+    @classmethod
+    def of(cls, services: Services, verifier: TokenVerifier | None, settings: Settings) -> _Parts:
+        limiter = RequestLimiter(settings.requests_per_second)
+        return cls(services, verifier, limiter, CrossOrigin(settings.console_origins), settings.oidc)
+
 
 class Application(Chalice):
     """
-    A Chalice application whose services are made when they are first needed.
+    A Chalice application whose services are made when they are first needed, and anew when the settings have changed.
 
-    *connect* makes the services and the verifier of tokens, and tells the settings; `serve` and tests hand over their
-    own with `use`.
+    *connect* makes the services and the verifier of tokens of what *read_settings* returns; *monotonic* tells seconds.
+    `serve` and tests hand over their own with `use`, and they stay.
     """
 
-    def __init__(self, name: str, connect: Callable[[], tuple[Services, TokenVerifier | None, Settings]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        connect: Callable[[Settings], tuple[Services, TokenVerifier | None]],
+        read_settings: Callable[[], Settings] = read_settings,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Name the application."""
         super().__init__(name, configure_logs=False)
         for kind in _EVENTS:
             self.register_middleware(_observe, kind)
-        self._connect = connect
-        self._connected: _Parts | None = None
+        self._handed_over: _Parts | None = None
+        self._connection = Connection(
+            lambda settings: _Parts.of(*connect(settings), settings), read_settings, monotonic
+        )
 
     def use(
         self,
@@ -76,9 +91,7 @@ class Application(Chalice):
 
         They say as well where the page signs its reader in.
         """
-        limiter = RequestLimiter(settings.requests_per_second)
-        cross_origin = CrossOrigin(settings.console_origins)
-        self._connected = _Parts(services, verifier, limiter, cross_origin, settings.oidc)
+        self._handed_over = _Parts.of(services, verifier, settings)
 
     @property
     def services(self) -> Services:
@@ -93,9 +106,10 @@ class Application(Chalice):
         Raises:
             SettingsError: where no key set is named.
         """
-        if self._parts.verifier is None:
+        verifier = self._parts.verifier
+        if verifier is None:
             raise SettingsError("USAGE_TAB_JWKS_URL or USAGE_TAB_JWKS_FILE must be set")
-        return self._parts.verifier
+        return verifier
 
     @property
     def limiter(self) -> RequestLimiter:
@@ -114,9 +128,7 @@ class Application(Chalice):
 
     @property
     def _parts(self) -> _Parts:
-        if self._connected is None:
-            self.use(*self._connect())
-        return cast("_Parts", self._connected)
+        return self._handed_over or self._connection.get()
 
     def take_preflights(self) -> None:
         """

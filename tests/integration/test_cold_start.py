@@ -44,7 +44,7 @@ BUDGET = {
     "botocore": 80,
     "certifi": 2,
     "chalice": 2,
-    "chalicelib": 140,
+    "chalicelib": 145,
     "cryptography": 55,
     "dateutil": 12,
     "jmespath": 10,

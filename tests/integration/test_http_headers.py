@@ -87,7 +87,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[[Settings], Web]]:
     yield start
     for server in servers:
         server.stop()
-    app._connected = None
+    app._handed_over = None
 
 
 @pytest.fixture

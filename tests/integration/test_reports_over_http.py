@@ -73,7 +73,7 @@ def web(tmp_path: Path) -> Iterator[Web]:
     app.use(story.services, TokenVerifier(KeySource.from_jwks(key.jwks())))
     with LocalServer(app, files=files) as server:
         yield Web(server, key.issue_token(["usage:read"]), story)
-    app._connected = None
+    app._handed_over = None
 
 
 def assert_problem(answer: Answer, status: int, code: str) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
+from chalicelib.api.application import Application
+from chalicelib.bootstrap import connect
 from chalicelib.secret import MEMBERS, with_secret
 from chalicelib.settings import Settings, SettingsError
 from tests.aws_server import AwsServer
@@ -97,3 +100,22 @@ def test_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_none() -> None:
     """Without a secret the environment is all there is."""
     assert with_secret({"USAGE_TAB_ISSUER": "me"}) == {"USAGE_TAB_ISSUER": "me"}
+
+
+def test_a_new_version(aws: AwsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A running function goes by what was put into its secret, whatever else Lambda writes into its environment."""
+    for name, value in environment(aws, "changed", None, USAGE_TAB_PAYMENT_GATEWAY="none").items():
+        monkeypatch.setenv(name, value)
+    seconds = 0
+    function = Application("usage-tab", connect, monotonic=lambda: seconds)
+    services = function.services
+
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793")
+    seconds += 300
+    assert function.services is services
+
+    members = json.dumps({"USAGE_TAB_JWKS_URL": "https://login.example/keys"})
+    aws.client("secretsmanager").put_secret_value(SecretId=os.environ["USAGE_TAB_SECRET"], SecretString=members)
+    seconds += 300
+    assert function.verifier is not None
+    assert function.services is not services

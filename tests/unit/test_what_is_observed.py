@@ -46,7 +46,7 @@ def world(key: SigningKey, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     deploy(monkeypatch)
     app.use(world.services, TokenVerifier(KeySource.from_jwks(key.jwks())))
     yield world
-    app._connected = None
+    app._handed_over = None
 
 
 @pytest.fixture

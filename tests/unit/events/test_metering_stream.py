@@ -436,7 +436,7 @@ class TestWiring:
         """Give the function, over the world."""
         table_of_contents.app.use(world.services, None)  # type: ignore[arg-type]
         yield table_of_contents.meter_events
-        table_of_contents.app._connected = None
+        table_of_contents.app._handed_over = None
 
     def test_the_answer_passes_through(self, connected: Any, stream: Stream, world: World) -> None:
         """What Lambda goes by is the answer of the function."""

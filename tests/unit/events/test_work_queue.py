@@ -99,7 +99,7 @@ class Fleet:
 def fleet() -> Iterator[Fleet]:
     """Give a fleet behind the application."""
     yield Fleet()
-    app._connected = None
+    app._handed_over = None
 
 
 def test_a_schedule_hands_over(fleet: Fleet) -> None:
