@@ -154,6 +154,7 @@ def serve(port: int, store: str, data: Path | None, no_demo: bool, test_clock: s
 @click.option("--scope", required=True, help="Scopes, separated by spaces.")
 def token(account: str | None, scope: str) -> None:
     """Print a token that the local server accepts."""
+    from chalicelib.domain.names import is_name  # noqa: PLC0415
     from chalicelib.local.signing_key import ALL_SCOPES, SigningKey  # noqa: PLC0415
 
     scopes = scope.split()
@@ -161,6 +162,8 @@ def token(account: str | None, scope: str) -> None:
     if unknown:
         message = f"there is no scope {unknown[0]!r}, but {', '.join(ALL_SCOPES)}"
         raise click.UsageError(message)
+    if account is not None and not is_name(account):
+        raise click.BadParameter("must match [A-Za-z0-9_-]{1,64}", param_hint="--account")
     _say(SigningKey.load_or_create().issue_token(scopes, account_id=account))
 
 

@@ -110,6 +110,11 @@ class TestToken:
         done = server.command("token")
         assert (done.returncode, done.stdout) == (2, "")
 
+    def test_it_needs_an_account_that_can_be(self, server: Server) -> None:
+        """A token for an account that no service can have is a mistake, too."""
+        done = server.command("token", "--account", "a b!", "--scope", "usage:read")
+        assert (done.returncode, done.stdout) == (2, "")
+
 
 class TestImport:
     """`usage-tab import`."""
