@@ -17,6 +17,8 @@ from typing import Final
 
 import chalice
 
+from infra.checkout import CheckoutError, tracked_files
+
 
 ROOT: Final = Path(__file__).parents[1]
 ARCHITECTURES: Final = {"arm64": "aarch64", "x86_64": "x86_64"}
@@ -27,7 +29,8 @@ SERVICES: Final = frozenset({"dynamodb", "events", "s3", "secretsmanager", "sqs"
 """Services that functions call; botocore describes hundreds, which would be a third of the zip."""
 
 _LIBC: Final = ("manylinux_2_34", "manylinux_2_28", "manylinux2014")
-_DEVELOPMENT: Final = ("cli.py", "local")
+_OF_PROJECT: Final = ("app.py", "chalicelib")
+_DEVELOPMENT: Final = ("chalicelib/cli.py", "chalicelib/local/")
 _OF_CHALICE: Final = ("__init__.py", "app.py")
 _NOT_REPRODUCIBLE: Final = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 _EARLIEST: Final = (1980, 1, 1, 0, 0, 0)
@@ -48,7 +51,8 @@ def build(
     It holds the pinned *requirements*.
 
     Raises:
-        BundleError: where there is no interpreter of that version, or a dependency cannot be had.
+        BundleError: where there is no interpreter of that version, a dependency cannot be had, or git cannot tell the
+            project's files.
     """
     interpreter = find_interpreter(version)
     with TemporaryDirectory() as folder:
@@ -108,18 +112,20 @@ def _install_dependencies(content: Path, architecture: str, version: str, requir
 
 
 def _copy_project(content: Path) -> None:
-    shutil.copyfile(ROOT / "app.py", content / "app.py")
-    left_out = shutil.ignore_patterns("__pycache__", *_DEVELOPMENT)
-    shutil.copytree(
-        ROOT / "chalicelib",
-        content / "chalicelib",
-        ignore=lambda folder, names: (
-            left_out(folder, names) if Path(folder) == ROOT / "chalicelib" else {"__pycache__"}
-        ),
-    )
+    for name in _files_of_project():
+        (content / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, content / name)
     (content / "chalice").mkdir()
     for name in _OF_CHALICE:
         shutil.copyfile(Path(chalice.__file__).with_name(name), content / "chalice" / name)
+
+
+def _files_of_project() -> list[str]:
+    try:
+        files = tracked_files(ROOT, *_OF_PROJECT)
+    except CheckoutError as error:
+        raise BundleError(str(error)) from error
+    return [name for name in files if not name.startswith(_DEVELOPMENT)]
 
 
 def _compile(content: Path, interpreter: str) -> None:

@@ -12,6 +12,7 @@ import chalice
 import pytest
 
 from infra.bundle import ARCHITECTURES, ROOT, RUNTIME, BundleError, build, find_interpreter
+from infra.checkout import tracked_files
 
 
 FOLDER = ROOT / "build" / "tested-packages"
@@ -59,14 +60,9 @@ def python_for_functions() -> tuple[str, str]:
 
 
 def _content() -> str:
-    files = [
-        *(ROOT / name for name in ("app.py", "requirements.txt", "infra/bundle.py")),
-        *sorted(
-            file for file in (ROOT / "chalicelib").rglob("*") if file.is_file() and "__pycache__" not in file.parts
-        ),
-    ]
+    files = tracked_files(ROOT, "app.py", "requirements.txt", "infra/bundle.py", "infra/checkout.py", "chalicelib")
     digest = hashlib.sha256(chalice.__version__.encode())
-    for file in files:
-        digest.update(str(file.relative_to(ROOT)).encode())
-        digest.update(file.read_bytes())
+    for name in files:
+        digest.update(name.encode())
+        digest.update((ROOT / name).read_bytes())
     return digest.hexdigest()[:16]

@@ -8,19 +8,17 @@ import os
 import subprocess
 import sys
 import zipfile
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from infra.bundle import ROOT, RUNTIME, SERVICES, BundleError, build, find_interpreter
+from infra.checkout import tracked_files
 from infra.package import main
 from tests.packages import own_architecture, packaged, runtime_python
 from tests.templates import of_type
 
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 UPLOAD_BYTES_MAX = 50 * 1024 * 1024
 UNPACKED_BYTES_MAX = 250 * 1024 * 1024
@@ -105,8 +103,8 @@ print(json.dumps([names, sorted({module.__cached__ for module in modules})]))
     names, bytecode = json.loads(run(unpacked, program))
 
     own = {
-        ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        for file in (ROOT / "chalicelib").rglob("*.py")
+        ".".join(Path(name).with_suffix("").parts).removesuffix(".__init__")
+        for name in tracked_files(ROOT, "chalicelib/*.py")
     }
     assert {"chalicelib", *names} == {
         name for name in own if name != "chalicelib.cli" and not name.startswith("chalicelib.local")
