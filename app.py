@@ -105,7 +105,7 @@ def meter_events(event: KinesisEvent) -> dict[str, Any]:
     return metering_stream.meter(app.services, event.to_dict())
 
 
-@app.on_sqs_message(queue="usage-tab-work", batch_size=10)
+@app.on_sqs_message(queue="usage-tab-work", batch_size=1)  # where one crashes, no other comes back with it
 def do_work(event: SQSEvent) -> dict[str, Any]:
     """Do what jobs have handed over."""
     return work_queue.do_work(app.services, event.to_dict())

@@ -36,7 +36,9 @@ RUNTIME: Final = f"python{PYTHON}"
 
 _ONE_PROCESSOR_MB: Final = 1_769
 _QUARTER_OF_AN_HOUR_SECONDS: Final = 900
-_SIX_HOURS_SECONDS: Final = 6 * 3600
+_DAY_SECONDS: Final = 24 * 3600
+_WITHOUT_END: Final = -1
+"""Of tries: the age of a record alone bounds them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +92,7 @@ FUNCTIONS: Final = {
     ),
     "MeterEvents": Function(
         memory_mb=_ONE_PROCESSOR_MB,
-        timeout_seconds=60,
+        timeout_seconds=300,
         concurrency=10,
         permissions=(
             *(may.READ_STATE, may.PUT_STATE, may.READ_PAGES, may.PUT_PAGES),
@@ -102,16 +104,17 @@ FUNCTIONS: Final = {
             "FunctionResponseTypes": ["ReportBatchItemFailures"],
             "BisectBatchOnFunctionError": True,
             # The function sorts out itself what it cannot take, so a batch that fails is one to try again: through an
-            # outage of hours, nothing is given up.
-            "MaximumRetryAttempts": 1_000,
-            "MaximumRecordAgeInSeconds": _SIX_HOURS_SECONDS,
+            # outage of hours, or until a version that crashes is mended, nothing is given up. What is given up after a
+            # day lies in the stream for days more, and where it lies is noted for longer.
+            "MaximumRetryAttempts": _WITHOUT_END,
+            "MaximumRecordAgeInSeconds": _DAY_SECONDS,
             "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": arn(METERING_DEAD_LETTERS)}},
         },
         has_alias=True,
     ),
     "CarryOutEffects": Function(
         memory_mb=1_024,
-        timeout_seconds=120,
+        timeout_seconds=300,
         concurrency=20,
         permissions=(
             *(may.READ_STATE, may.PUT_STATE, may.READ_PAGES, may.PUT_PAGES),
@@ -120,11 +123,11 @@ FUNCTIONS: Final = {
         trigger={
             "Stream": attribute(STATE_TABLE, "StreamArn"),
             "StartingPosition": "TRIM_HORIZON",
-            "BatchSize": 10,
+            "BatchSize": 3,  # each may wait for the payment gateway
             "ParallelizationFactor": 4,  # a payment waits for its gateway; those of one account stay in order
             "FunctionResponseTypes": ["ReportBatchItemFailures"],
             "BisectBatchOnFunctionError": True,
-            "MaximumRetryAttempts": 5,
+            "MaximumRetryAttempts": _WITHOUT_END,
             "MaximumRecordAgeInSeconds": _QUARTER_OF_AN_HOUR_SECONDS,  # the sweeper has it by then
             "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": arn(OUTBOX_DEAD_LETTERS)}},
             "FilterCriteria": {
@@ -154,6 +157,7 @@ FUNCTIONS: Final = {
             "ScalingConfig": {"MaximumConcurrency": 20},
         },
         pays=True,
+        has_alias=True,
     ),
     "BuildReports": Function(
         memory_mb=_ONE_PROCESSOR_MB,

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tests.deployed.stack import DeployedStack
 
 _PUT_MAX: Final = 500
+_RETRIES_MAX: Final = 1_000
+"""What stands here for tries without end."""
 
 
 class Metering:
@@ -64,7 +66,7 @@ class Metering:
             invoke or self.invoke,
             shards,
             batch_size=self._mapping["BatchSize"],
-            retries_max=self._mapping["MaximumRetryAttempts"],
+            retries_max=_RETRIES_MAX if (retries := self._mapping["MaximumRetryAttempts"]) < 0 else retries,
             splits=self._mapping["BisectBatchOnFunctionError"],
         )
 

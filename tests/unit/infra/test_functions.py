@@ -89,24 +89,25 @@ def test_queues(stage: str, function: str, queue: str, tries_max: int) -> None:
     assert properties["VisibilityTimeout"] > FUNCTIONS[function].timeout_seconds
     assert properties["RedrivePolicy"]["maxReceiveCount"] == tries_max
     assert mapping["ScalingConfig"]["MaximumConcurrency"] <= FUNCTIONS[function].concurrency
+    assert mapping["BatchSize"] == 1  # a message whose call crashes takes no other with it
 
 
 @every_stage
 @pytest.mark.parametrize(
-    ("function", "stream", "dead_letters"),
+    ("function", "stream", "dead_letters", "age_seconds_max"),
     [
-        ("MeterEvents", ["MeteringStream", "Arn"], "MeteringDeadLetters"),
-        ("CarryOutEffects", ["StateTable", "StreamArn"], "OutboxDeadLetters"),
+        ("MeterEvents", ["MeteringStream", "Arn"], "MeteringDeadLetters", 24 * 3600),
+        ("CarryOutEffects", ["StateTable", "StreamArn"], "OutboxDeadLetters", 15 * 60),
     ],
 )
-def test_streams(stage: str, function: str, stream: list[str], dead_letters: str) -> None:
-    """A record that fails is found by halving its batch, tried for a bounded time, and then noted."""
+def test_streams(stage: str, function: str, stream: list[str], dead_letters: str, age_seconds_max: int) -> None:
+    """A record that fails is found by halving its batch, tried until it is too old however often, and then noted."""
     mapping = sources(stage)[function]
 
     assert mapping["EventSourceArn"] == {"Fn::GetAtt": stream}
     assert mapping["BisectBatchOnFunctionError"] is True
-    assert mapping["MaximumRetryAttempts"] > 0
-    assert 0 < mapping["MaximumRecordAgeInSeconds"] < 7 * 24 * 3600
+    assert mapping["MaximumRetryAttempts"] == -1
+    assert mapping["MaximumRecordAgeInSeconds"] == age_seconds_max
     assert mapping["StartingPosition"] == "TRIM_HORIZON"
     assert mapping["DestinationConfig"] == {"OnFailure": {"Destination": {"Fn::GetAtt": [dead_letters, "Arn"]}}}
 

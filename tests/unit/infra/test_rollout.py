@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
+from infra.stages import read_stage
+from infra.template import template
 from tests.templates import STAGES, cloudformation, of_type, sam
 
 
-ROLLED_OUT = {"APIHandler", "MeterEvents", "CarryOutEffects"}
+ROLLED_OUT = {"APIHandler", "MeterEvents", "CarryOutEffects", "DoWork"}
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_who_has_an_alias(stage: str) -> None:
-    """The API and the functions behind streams are called by their alias; whatever changes makes a new version."""
+    """The API and the functions behind streams and the queue of work are called by their alias; whatever changes makes a new version."""
     resources = cloudformation(stage)["Resources"]
     mappings = of_type(resources, "AWS::Lambda::EventSourceMapping")
     by_alias = {mapping["FunctionName"]["Ref"] for mapping in mappings.values()}
 
     assert of_type(resources, "AWS::Lambda::Alias").keys() == {f"{name}Aliaslive" for name in ROLLED_OUT}
-    assert {"MeterEventsAliaslive", "CarryOutEffectsAliaslive"} <= by_alias
+    assert {"MeterEventsAliaslive", "CarryOutEffectsAliaslive", "DoWorkAliaslive"} <= by_alias
     for name in ROLLED_OUT:
         assert sam(stage)["Resources"][name]["Properties"]["AutoPublishAliasAllProperties"] is True
 
@@ -42,6 +45,15 @@ def test_a_part_of_the_calls_first(stage: str) -> None:
     for name in ROLLED_OUT:
         policy = resources[f"{name}Aliaslive"]["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
         assert policy["DeploymentGroupName"] == {"Ref": f"{name}DeploymentGroup"}
+
+
+def test_at_once() -> None:
+    """A stage without a rollout has nothing that an alarm could stop: so a fix gets in while one is on."""
+    packaged = template(replace(read_stage("prod"), rollout=None))["Resources"]
+
+    for name in ROLLED_OUT:
+        assert packaged[name]["Properties"]["DeploymentPreference"] == {"Enabled": False}
+        assert packaged[name]["Properties"]["AutoPublishAlias"] == "live"
 
 
 def test_what_takes_it_back() -> None:
