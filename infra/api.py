@@ -26,6 +26,10 @@ _ACCOUNT_ROLE: Final = "GatewayAccountRole"
 
 _REQUESTS_OF_AN_ADDRESS_MAX: Final = 10_000
 """In five minutes."""
+_RETRY_OF_AN_ADDRESS_SECONDS: Final = 60
+_TOO_MANY: Final = "too-many-requests"
+_METERED_PATH: Final = "/v1/events"
+"""The metering system sends from few addresses, and as much as there is; the limits of the API hold for it as well."""
 _RETRY_AFTER_SECONDS: Final = 1
 _WORTH_ANOTHER_TRY: Final = frozenset({429, 503})
 
@@ -145,10 +149,12 @@ def _gateway_response(code: str, detail: str, stage: Stage) -> dict[str, Any]:
 
 def _leave_to_write_logs() -> Resources:
     """Return what allows API Gateway to write logs: a setting of the account for all its APIs, so AWS's own policy."""
+    stays = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}  # other stages of the account log by it too
     trust = {"Effect": "Allow", "Principal": {"Service": "apigateway.amazonaws.com"}, "Action": "sts:AssumeRole"}
     return {
         _ACCOUNT_ROLE: {
             "Type": "AWS::IAM::Role",
+            **stays,
             "Properties": {
                 "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
                 "ManagedPolicyArns": [
@@ -156,7 +162,11 @@ def _leave_to_write_logs() -> Resources:
                 ],
             },
         },
-        _ACCOUNT: {"Type": "AWS::ApiGateway::Account", "Properties": {"CloudWatchRoleArn": arn(_ACCOUNT_ROLE)}},
+        _ACCOUNT: {
+            "Type": "AWS::ApiGateway::Account",
+            **stays,
+            "Properties": {"CloudWatchRoleArn": arn(_ACCOUNT_ROLE)},
+        },
     }
 
 
@@ -165,11 +175,18 @@ def _firewall() -> Resources:
     stage_arn = sub(
         f"arn:${{AWS::Partition}}:apigateway:${{AWS::Region}}::/restapis/${{{API}}}/stages/${{{API}.Stage}}"
     )
+    refusal = problem(*_ANSWERS["THROTTLED"]).to_dict()
     per_address = {
         "Name": "requests-of-an-address",
         "Priority": 0,
-        "Action": {"Block": {}},
-        "Statement": {"RateBasedStatement": {"Limit": _REQUESTS_OF_AN_ADDRESS_MAX, "AggregateKeyType": "IP"}},
+        "Action": {"Block": {"CustomResponse": _too_many(refusal["statusCode"])}},
+        "Statement": {
+            "RateBasedStatement": {
+                "Limit": _REQUESTS_OF_AN_ADDRESS_MAX,
+                "AggregateKeyType": "IP",
+                "ScopeDownStatement": {"NotStatement": {"Statement": _path_ends_with(_METERED_PATH)}},
+            }
+        },
         "VisibilityConfig": _counted("requests-of-an-address"),
     }
     groups = ("AWSManagedRulesAmazonIpReputationList", "AWSManagedRulesKnownBadInputsRuleSet")
@@ -190,6 +207,9 @@ def _firewall() -> Resources:
                 "Scope": "REGIONAL",
                 "DefaultAction": {"Allow": {}},
                 "Rules": [per_address, *managed],
+                "CustomResponseBodies": {
+                    _TOO_MANY: {"ContentType": "APPLICATION_JSON", "Content": refusal["body"]},
+                },
                 "VisibilityConfig": _counted("usage-tab"),
             },
         },
@@ -197,6 +217,27 @@ def _firewall() -> Resources:
             "Type": "AWS::WAFv2::WebACLAssociation",
             "Properties": {"ResourceArn": stage_arn, "WebACLArn": arn(WEB_ACL)},
         },
+    }
+
+
+def _too_many(status: int) -> dict[str, Any]:
+    """Return the answer to an address that asks too often; its Content-Type is not ours to choose."""
+    headers = {"Retry-After": str(_RETRY_OF_AN_ADDRESS_SECONDS), "Cache-Control": "no-store"}
+    return {
+        "ResponseCode": status,
+        "CustomResponseBodyKey": _TOO_MANY,
+        "ResponseHeaders": [{"Name": name, "Value": value} for name, value in headers.items()],
+    }
+
+
+def _path_ends_with(path: str) -> dict[str, Any]:
+    return {
+        "ByteMatchStatement": {
+            "FieldToMatch": {"UriPath": {}},
+            "PositionalConstraint": "ENDS_WITH",
+            "SearchString": path,
+            "TextTransformations": [{"Priority": 0, "Type": "NONE"}],
+        }
     }
 
 

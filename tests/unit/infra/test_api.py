@@ -114,7 +114,22 @@ def test_the_firewall_is_a_setting(*, is_on: bool) -> None:
     if is_on:
         rules = resources["WebACL"]["Properties"]["Rules"]
         assert rules[0]["Statement"]["RateBasedStatement"]["AggregateKeyType"] == "IP"
-        assert rules[0]["Action"] == {"Block": {}}
+
+
+def test_an_address_that_asks_too_often() -> None:
+    """It is told 429 and when to come again, as by the API; the door of the metering system is not counted."""
+    firewall = sam("prod")["Resources"]["WebACL"]["Properties"]
+    rule = firewall["Rules"][0]
+    answer = rule["Action"]["Block"]["CustomResponse"]
+    body = json.loads(firewall["CustomResponseBodies"][answer["CustomResponseBodyKey"]]["Content"])
+    uncounted = rule["Statement"]["RateBasedStatement"]["ScopeDownStatement"]["NotStatement"]["Statement"]
+
+    assert answer["ResponseCode"] == body["status"] == 429
+    assert body["code"] == "too_many_requests"
+    assert {"Name": "Retry-After", "Value": "60"} in answer["ResponseHeaders"]
+    match = uncounted["ByteMatchStatement"]
+    assert (match["PositionalConstraint"], match["SearchString"]) == ("ENDS_WITH", "/v1/events")
+    assert match["FieldToMatch"] == {"UriPath": {}}
 
 
 @pytest.mark.parametrize("is_on", [True, False])
@@ -123,4 +138,6 @@ def test_leave_to_write_logs_is_a_setting(*, is_on: bool) -> None:
     resources = template(replace(read_stage("dev"), gateway_log_role=is_on))["Resources"]
 
     assert ("GatewayAccount" in resources) == is_on
+    for name in {"GatewayAccount", "GatewayAccountRole"} & resources.keys():
+        assert resources[name]["DeletionPolicy"] == "Retain"  # other stages of the account need it
     assert resources["RestAPI"].get("DependsOn") == ("GatewayAccount" if is_on else None)
