@@ -60,6 +60,7 @@ bench: install
 release-openapi: install
 	$(BIN)/python -m tests.releases
 
+# ARGS=--at-once lets all calls go to the new version, whatever alarms say.
 package: install
 	$(BIN)/python -m infra.package --stage $(STAGE) $(ARGS)
 

@@ -43,11 +43,16 @@ def package(stage: Stage, folder: Path) -> tuple[Path, Path]:
 @click.option("--stage", "name", default="dev", show_default=True, help="As infra/stages.toml names it.")
 @click.option("--architecture", type=click.Choice(list(ARCHITECTURES)), help="Another than the stage's.")
 @click.option("--folder", type=click.Path(path_type=Path), default=FOLDER, help="Where to leave both.")
-def main(name: str, architecture: str | None, folder: Path) -> None:
+@click.option("--at-once", is_flag=True, help="Let all calls go to the new version, whatever alarms say: for a fix.")
+def main(name: str, architecture: str | None, folder: Path, *, at_once: bool) -> None:
     """Leave the template of a stage, and the zip of its functions, in a folder."""
     try:
         stage = read_stage(name)
-        sam, bundle = package(replace(stage, architecture=architecture) if architecture else stage, folder)
+        if architecture:
+            stage = replace(stage, architecture=architecture)
+        if at_once:
+            stage = replace(stage, rollout=None)
+        sam, bundle = package(stage, folder)
     except (StageError, BundleError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{sam}: {sam.stat().st_size:,} bytes")

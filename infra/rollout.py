@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
 ALIAS: Final = "live"
 API: Final = "APIHandler"
-ALARM_TOPIC: Final = "AlarmTopic"
-"""Tells people; `alarms.json` has it."""
 
 _ANSWERS_ALARM: Final = f"{API}AnswersRolloutAlarm"
 
@@ -84,6 +82,7 @@ def _failed_answers() -> Resource:
 
 
 def _alarm(description: str, **metric: Any) -> Resource:
+    """Return an alarm for CodeDeploy, not for people: each function has one in `alarms.json` that tells them."""
     return {
         "Type": "AWS::CloudWatch::Alarm",
         "Properties": {
@@ -93,6 +92,5 @@ def _alarm(description: str, **metric: Any) -> Resource:
             "EvaluationPeriods": 1,
             "ComparisonOperator": "GreaterThanThreshold",
             "TreatMissingData": "notBreaching",
-            "AlarmActions": [ref(ALARM_TOPIC)],
         },
     }

@@ -52,7 +52,7 @@ def test_the_same_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     (folder / "left.txt").touch()
     umask = os.umask(0o077)
     try:
-        options = ["--stage", "prod", "--architecture", own_architecture(), "--folder", str(folder)]
+        options = ["--stage", "prod", "--architecture", own_architecture(), "--folder", str(folder), "--at-once"]
         told = CliRunner().invoke(main, options, catch_exceptions=False)
     finally:
         os.umask(umask)
@@ -63,6 +63,7 @@ def test_the_same_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     functions = of_type(json.loads((folder / "sam.json").read_text())["Resources"], "AWS::Serverless::Function")
     assert {function["CodeUri"] for function in functions.values()} == {"./deployment.zip"}
     assert {tuple(function["Architectures"]) for function in functions.values()} == {(own_architecture(),)}
+    assert functions["APIHandler"]["DeploymentPreference"] == {"Enabled": False}
 
 
 def test_no_such_stage(tmp_path: Path) -> None:
