@@ -13,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install run test lint format bench requirements release-openapi package deploy destroy
+.PHONY: help install run test lint format bench requirements release-openapi package deploy outputs destroy
 
 help:
 	@echo 'make install       put everything into $(VENV)/'
@@ -24,6 +24,7 @@ help:
 	@echo 'make bench         measure'
 	@echo 'make package       leave the template of STAGE ($(STAGE)) and its zip in build/package/'
 	@echo 'make deploy        package STAGE, and bring it to AWS'
+	@echo 'make outputs       tell the names of what STAGE has on AWS'
 	@echo 'make destroy       take STAGE off AWS'
 	@echo 'make requirements  pin what the deployed function needs'
 	@echo 'make release-openapi  keep the description of the API as that of this version'
@@ -64,8 +65,12 @@ release-openapi: install
 package: install
 	$(BIN)/python -m infra.package --stage $(STAGE) $(ARGS)
 
+# CONFIRM=--replace-data allows replacing or removing what holds data.
 deploy: package
-	$(BIN)/python -m infra.deploy deploy --stage $(STAGE)
+	$(BIN)/python -m infra.deploy deploy --stage $(STAGE) $(CONFIRM)
+
+outputs: install
+	$(BIN)/python -m infra.deploy outputs --stage $(STAGE)
 
 # ARGS=--yes does not ask.
 destroy: install

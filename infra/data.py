@@ -8,6 +8,7 @@ from chalicelib.bus.sqs_dead_letters import PREFIX as DEAD_LETTERS
 from chalicelib.files.s3 import PREFIX as REPORTS
 from infra.intrinsics import Resource, Resources, arn, ref, sub
 from infra.queues import DEAD_LETTERS_DAYS
+from infra.retention import kept
 
 
 if TYPE_CHECKING:
@@ -66,12 +67,6 @@ def _table(stage: Stage, **index_keys: str) -> Resource:
     }
 
 
-def kept(stage: Stage) -> dict[str, str]:
-    """Return what becomes of a resource that holds what cannot be had again."""
-    policy = "Retain" if stage.retains_data else "Delete"
-    return {"DeletionPolicy": policy, "UpdateReplacePolicy": policy}
-
-
 def _key(partition: str, sort: str) -> list[dict[str, str]]:
     return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
 
@@ -80,8 +75,7 @@ def _bucket(stage: Stage) -> Resource:
     """Return the bucket of reports, which are written again when asked for, and of events that no queue can carry."""
     return {
         "Type": "AWS::S3::Bucket",
-        "DeletionPolicy": "Delete",
-        "UpdateReplacePolicy": "Delete",
+        **kept(stage),
         "Properties": {
             "PublicAccessBlockConfiguration": PRIVATE,
             "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},

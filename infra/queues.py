@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from chalicelib.events import report_builder, work_queue
 from infra.intrinsics import Resource, Resources, arn, ref
+from infra.retention import kept
 
+
+if TYPE_CHECKING:
+    from infra.stages import Stage
 
 WORK: Final = "WorkQueue"
 WORK_DEAD_LETTERS: Final = "WorkDeadLetters"
@@ -28,6 +32,8 @@ DEAD_LETTERS: Final = (
     SCHEDULES_DEAD_LETTERS,
 )
 
+_OF_USAGE: Final = (EVENT_DEAD_LETTERS, METERING_DEAD_LETTERS)
+
 DEAD_LETTERS_DAYS: Final = 14
 """How long somebody has for what could not be dealt with: as long as SQS keeps anything."""
 
@@ -40,10 +46,11 @@ REPORT_SECONDS_MAX: Final = 900
 _MARGIN_SECONDS: Final = 60
 
 
-def queues(rules: tuple[str, ...]) -> Resources:
+def queues(rules: tuple[str, ...], stage: Stage) -> Resources:
     """Return all queues; the *rules* of schedules put among the dead letters what they could not deliver."""
     return {
         **{name: _queue() for name in DEAD_LETTERS},
+        **{name: _queue() | kept(stage) for name in _OF_USAGE},
         WORK: _queue(WORK_SECONDS_MAX, WORK_DEAD_LETTERS, work_queue.TRIES_MAX),
         REPORTS: _queue(REPORT_SECONDS_MAX, REPORTS_DEAD_LETTERS, report_builder.TRIES_MAX),
         f"{SCHEDULES_DEAD_LETTERS}Policy": _open_to_rules(SCHEDULES_DEAD_LETTERS, rules),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from infra.data import kept
+from infra.retention import kept
 
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from botocore.exceptions import ClientError, WaiterError
 
+from infra.changes import described, losses, of_data
 from infra.data import PRIVATE, REPORT_BUCKET
 
 
@@ -25,6 +26,7 @@ CAPABILITIES: Final = ("CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND")
 _NOT_THERE: Final = "not there"
 _NEVER_DEPLOYED: Final = frozenset({_NOT_THERE, "REVIEW_IN_PROGRESS"})
 _TO_BE_DESTROYED: Final = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"})
+_HALF_TAKEN_BACK: Final = "UPDATE_ROLLBACK_FAILED"
 _NO_CHANGE: Final = ("didn't contain changes", "No updates are to be performed")
 _HOME_REGION: Final = "us-east-1"
 _BEGINNINGS: Final = frozenset({"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"})
@@ -50,9 +52,12 @@ class Stack:
         self._account = str(sts.get_caller_identity()["Account"])
         self._artifacts = f"usage-tab-artifacts-{self._account}-{stage.region}"
 
-    def deploy(self, sam: Path, bundle: Path) -> bool:
+    def deploy(self, sam: Path, bundle: Path, *, replaces_data: bool = False) -> bool:
         """
         Bring the stack to what the template *sam* says, with the code in *bundle*; tell whether anything changed.
+
+        Where the stage retains its data, nothing that holds some is replaced or removed but by *replaces_data*, and
+        the stack is protected against deletion.
 
         Raises:
             StackError: where it could not be; AWS has taken back what was begun.
@@ -68,10 +73,13 @@ class Stack:
         change_set = self._propose(kind, template)
         if change_set is None:
             self._say(f"{self.name}: no change")
+            self._protect(on=self._stage.retains_data)
             return False
+        self._refuse_losses(change_set, replaces_data=replaces_data)
         self._cloudformation.execute_change_set(ChangeSetName=change_set)
         self._say(f"{self.name}: {kind.lower()} begun")
         self._wait(f"stack_{kind.lower()}_complete", self.name)
+        self._protect(on=self._stage.retains_data)
         for name, value in self.outputs().items():
             self._say(f"{name} {value}")
         return True
@@ -83,7 +91,7 @@ class Stack:
 
     def destroy(self) -> tuple[str, ...]:
         """
-        Delete the stack and all it has left, and return what the stage keeps.
+        Delete the stack, protected or not, and all it has left, and return what the stage keeps.
 
         Raises:
             StackError: where it could not be deleted.
@@ -93,15 +101,31 @@ class Stack:
             self._delete_artifacts()
             return ()
         (stack,) = self._cloudformation.describe_stacks(StackName=self.name)["Stacks"]
-        self._empty(self._bucket_of_reports())
-        self._cloudformation.delete_stack(StackName=self.name)
-        self._say(f"{self.name}: deletion begun")
-        self._wait("stack_delete_complete", stack["StackId"])
+        bucket = None if self._stage.retains_data else self._bucket_of_reports()
+        self._protect(on=False)
+        try:
+            self._delete(stack["StackId"], bucket)
+        except StackError:
+            if bucket is None:
+                raise
+            self._delete(stack["StackId"], bucket)  # the bucket's turn came before it was empty
         self._delete_artifacts()
         return self._kept(stack["StackId"])
 
+    def _delete(self, stack: str, bucket: str | None) -> None:
+        """Delete the stack; *bucket* is emptied once CloudFormation has accepted that."""
+        self._cloudformation.delete_stack(StackName=self.name)
+        self._say(f"{self.name}: deletion begun")
+        self._empty(bucket)
+        self._wait("stack_delete_complete", stack)
+
+    def _protect(self, *, on: bool) -> None:
+        self._cloudformation.update_termination_protection(StackName=self.name, EnableTerminationProtection=on)
+
     def _changeable_status(self) -> str:
         status = self._status()
+        if status == _HALF_TAKEN_BACK:
+            raise StackError(f"the stack {self.name} is {status}: {self._way_out()}")
         if status in _TO_BE_DESTROYED:
             raise StackError(f"the stack {self.name} is {status}: destroy it first")
         if status.endswith("_IN_PROGRESS") and status not in _NEVER_DEPLOYED:
@@ -141,11 +165,30 @@ class Stack:
             raise StackError(f"{self.name} cannot be changed: {reason}") from error
         return change_set
 
+    def _refuse_losses(self, change_set: str, *, replaces_data: bool) -> None:
+        """Tell what *change_set* replaces and removes; delete it where that is data that is to stay."""
+        pages = self._cloudformation.get_paginator("describe_change_set").paginate(ChangeSetName=change_set)
+        lost = losses(change["ResourceChange"] for page in pages for change in page.get("Changes", ()))
+        for change in lost:
+            self._say(f"{self.name}: {described(change)}")
+        if self._stage.retains_data and not replaces_data and (data := of_data(lost)):
+            self._cloudformation.delete_change_set(ChangeSetName=change_set)
+            listed = ", ".join(described(change) for change in data)
+            raise StackError(f"the deployment {listed}: --replace-data allows it")
+
+    def _way_out(self) -> str:
+        return (
+            "mend what stopped the way back, then run `aws cloudformation continue-update-rollback "
+            f"--stack-name {self.name} --region {self._stage.region}`"
+        )
+
     def _wait(self, waiter: str, stack: str) -> None:
         try:
             self._cloudformation.get_waiter(waiter).wait(StackName=stack, WaiterConfig=_PATIENCE)
         except WaiterError as error:
             reasons = "\n".join(self._reasons(stack)) or str(error)
+            if self._status() == _HALF_TAKEN_BACK:
+                reasons = f"{reasons}\n{_HALF_TAKEN_BACK}: {self._way_out()}"
             raise StackError(f"{self.name} failed:\n{reasons}") from error
 
     def _reasons(self, stack: str) -> Iterator[str]:
@@ -155,25 +198,31 @@ class Stack:
                 yield f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', 'no reason given')}"
 
     def _kept(self, stack: str) -> tuple[str, ...]:
-        """Return what the deletion has left, each by its names in the stack and on AWS."""
+        """Return what the stack has left in its life, each by its names in the stack and on AWS."""
         return tuple(
             sorted(
-                f"{event['LogicalResourceId']} {event['PhysicalResourceId']}"
-                for event in self._last_events(stack)
-                # SAM lets versions be kept, so that a stack can go back to one; they go with their function.
-                if event["ResourceStatus"] == "DELETE_SKIPPED" and event["ResourceType"] != "AWS::Lambda::Version"
+                {
+                    f"{event['LogicalResourceId']} {event['PhysicalResourceId']}"
+                    for event in self._events(stack)
+                    # SAM lets versions be kept, so that a stack can go back to one; they go with their function.
+                    if event["ResourceStatus"] == "DELETE_SKIPPED" and event["ResourceType"] != "AWS::Lambda::Version"
+                }
             )
         )
 
     def _last_events(self, stack: str) -> list[dict[str, Any]]:
         """Return the events of the last operation, newest first."""
         events = []
-        for page in self._cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack):
-            for event in page["StackEvents"]:
-                events.append(event)
-                if event["PhysicalResourceId"] == event["StackId"] and event["ResourceStatus"] in _BEGINNINGS:
-                    return events
+        for event in self._events(stack):
+            events.append(event)
+            if event["PhysicalResourceId"] == event["StackId"] and event["ResourceStatus"] in _BEGINNINGS:
+                break
         return events
+
+    def _events(self, stack: str) -> Iterator[dict[str, Any]]:
+        """Yield all events, newest first."""
+        for page in self._cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack):
+            yield from page["StackEvents"]
 
     def _bucket_of_reports(self) -> str | None:
         try:
@@ -220,10 +269,14 @@ class Stack:
     def _empty(self, bucket: str | None, prefix: str = "") -> None:
         if bucket is None:
             return
-        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-            keys = [{"Key": item["Key"]} for item in page.get("Contents", ())]
-            if keys:
-                self._s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+        try:
+            for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                keys = [{"Key": item["Key"]} for item in page.get("Contents", ())]
+                if keys:
+                    self._s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchBucket":
+                raise
 
 
 def _stage_of(template: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from infra.intrinsics import Resources, sub
+from infra.retention import kept
 
 
 if TYPE_CHECKING:
@@ -21,8 +22,7 @@ def streams(stage: Stage) -> Resources:
     return {
         METERING_STREAM: {
             "Type": "AWS::Kinesis::Stream",
-            "DeletionPolicy": "Delete",
-            "UpdateReplacePolicy": "Delete",
+            **kept(stage),
             "Properties": {
                 "ShardCount": stage.metering_shards,
                 "RetentionPeriodHours": _RETENTION_HOURS,

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FRAGMENTS: Final = tuple(Path(__file__).with_name(name) for name in ("alarms.json", "dashboard.json"))
 """Resources that are the same in every stage, in CloudFormation's own words."""
+ALARM_TOPIC: Final = "AlarmTopic"
+"""Tells people; `alarms.json` has it."""
 
 _FUNCTION: Final = "AWS::Serverless::Function"
 
@@ -51,7 +53,7 @@ def template(stage: Stage, fragments: Iterable[Path] = FRAGMENTS) -> dict[str, A
             functions(found, stage),
             api(chalice["Resources"], stage),
             data(stage),
-            queues(_rules(found)),
+            queues(_rules(found), stage),
             streams(stage),
             secrets(stage),
             alarms([name for name, function in FUNCTIONS.items() if function.has_alias]),
@@ -107,10 +109,13 @@ def _outputs() -> dict[str, Any]:
         "PagesTableName": ref(PAGES_TABLE),
         "MeteringStreamName": ref(METERING_STREAM),
         "EventBusName": ref(EVENT_BUS),
+        "WorkQueueUrl": ref(WORK),
+        "ReportQueueUrl": ref(REPORTS),
         "EventDeadLettersUrl": ref(EVENT_DEAD_LETTERS),
         "MeteringDeadLettersUrl": ref(METERING_DEAD_LETTERS),
         "WorkDeadLettersUrl": ref(WORK_DEAD_LETTERS),
         "ReportBucketName": ref(REPORT_BUCKET),
         "SecretArn": ref(SECRET),
+        "AlarmTopicArn": ref(ALARM_TOPIC),
     }
     return {name: {"Value": value} for name, value in values.items()}

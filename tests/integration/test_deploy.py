@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from botocore.exceptions import ClientError
 from botocore.session import get_session
 from click.testing import CliRunner
 from msgspec.structs import replace
@@ -25,6 +27,11 @@ if TYPE_CHECKING:
     from infra.stages import Stage
 
 
+KEPT: Final = (
+    *("EventDeadLetters", "MeteringDeadLetters", "MeteringStream"),
+    *("PagesTable", "ReportBucket", "Secret", "StateTable"),
+)
+"""What may hold usage, and the secret."""
 OF_THE_ACCOUNT: Final = ["GatewayAccount", "GatewayAccountRole"]
 """What other stages need too."""
 
@@ -108,19 +115,41 @@ def test_a_life(aws: AwsServer, tmp_path: Path) -> None:
 
 
 def test_production_keeps_its_tables(aws: AwsServer, tmp_path: Path) -> None:
-    """A stage that retains its data leaves tables and secret, and says so; another's artifacts are left alone."""
+    """A stage that retains its data leaves what may hold usage, and says so; another's artifacts are left alone."""
     deployment = Deployment(read_stage("prod"), tmp_path)
     deployment.deploy()
     other = Deployment(read_stage("dev"), tmp_path)
     other.deploy()
-    state = deployment.stack.outputs()["StateTableName"]
+    outputs = deployment.stack.outputs()
+    dead_letter = {"Bucket": outputs["ReportBucketName"], "Key": "dead-letters/1"}
+    aws.client("s3").put_object(**dead_letter, Body=b"usage")
+    with pytest.raises(ClientError, match="TerminationProtection"):
+        aws.client("cloudformation").delete_stack(StackName="usage-tab-prod")
 
     kept = deployment.stack.destroy()
 
-    assert names(kept) == sorted([*OF_THE_ACCOUNT, "PagesTable", "Secret", "StateTable"])
-    assert state in aws.client("dynamodb").list_tables()["TableNames"]
+    assert names(kept) == sorted([*OF_THE_ACCOUNT, *KEPT])
+    assert outputs["StateTableName"] in aws.client("dynamodb").list_tables()["TableNames"]
+    assert aws.client("s3").get_object(**dead_letter)["Body"].read() == b"usage"
     assert other.deploy() is False
     other.stack.destroy()
+
+
+def test_production_keeps_its_data_from_changes(tmp_path: Path) -> None:
+    """A change that removes what holds data is shown and refused there, unless it is confirmed."""
+    deployment = Deployment(read_stage("prod"), tmp_path)
+    more = emulated(read_stage("prod"))
+    more["Resources"]["OtherStream"] = {"Type": "AWS::Kinesis::Stream", "Properties": {"ShardCount": 1}}
+    deployment.write(more)
+    deployment.deploy()
+    deployment.write(emulated(read_stage("prod")))
+
+    with pytest.raises(StackError, match=r"removes OtherStream \(AWS::Kinesis::Stream\): --replace-data allows it"):
+        deployment.deploy()
+    assert deployment.said[-1] == "usage-tab-prod: removes OtherStream (AWS::Kinesis::Stream)"
+
+    assert deployment.stack.deploy(deployment.sam, deployment.bundle, replaces_data=True) is True
+    deployment.stack.destroy()
 
 
 def test_another_stages_package(tmp_path: Path) -> None:
@@ -153,12 +182,32 @@ def test_what_went_wrong(tmp_path: Path) -> None:
 
 
 def test_commands(tmp_path: Path) -> None:
-    """The commands deploy what lies in a folder, ask before they delete, and refuse a stage that is not there."""
+    """The commands deploy what lies in a folder, tell how to reach it, and ask before they delete."""
     Deployment(read_stage("staging"), tmp_path)
     run = CliRunner().invoke
 
     deployed = run(main, ["deploy", "--stage", "staging", "--folder", str(tmp_path)], catch_exceptions=False)
     assert "usage-tab-staging: create begun" in deployed.output
+    exported = run(main, ["environment", "--stage", "staging"], catch_exceptions=False).output
+    told = run(main, ["outputs", "--stage", "staging"], catch_exceptions=False).output
+    table = re.findall(r"^export USAGE_TAB_STATE_TABLE=(\S+)$", exported, re.MULTILINE)
+    assert f"StateTableName {table[0]}" in told.splitlines()
+    assert "AlarmTopicArn arn:aws:sns:" in told
+    assert "export USAGE_TAB_STORE=https://dynamodb.eu-west-1.amazonaws.com" in exported.splitlines()
     assert run(main, ["destroy", "--stage", "staging"], input="n\n").exit_code == 1
     destroyed = run(main, ["destroy", "--stage", "staging", "--yes"], catch_exceptions=False)
     assert "usage-tab-staging: deletion begun" in destroyed.output
+
+
+def test_production_is_not_destroyed_in_passing(aws: AwsServer, tmp_path: Path) -> None:
+    """Nobody can answer for whoever asks, and it takes more than a yes: the stage's name."""
+    Deployment(read_stage("prod"), tmp_path).deploy()
+    run = CliRunner().invoke
+
+    refused = run(main, ["destroy", "--stage", "prod", "--yes"])
+    assert (refused.exit_code, "its name must be typed in" in refused.output) == (2, True)
+    assert run(main, ["destroy", "--stage", "prod"], input="yes\n").exit_code == 1
+    (stack,) = aws.client("cloudformation").describe_stacks(StackName="usage-tab-prod")["Stacks"]
+    assert stack["EnableTerminationProtection"] is True
+    destroyed = run(main, ["destroy", "--stage", "prod"], input="prod\n", catch_exceptions=False)
+    assert "kept StateTable " in destroyed.output

@@ -12,6 +12,11 @@ from tests.stores import dynamodb_client
 from tests.templates import STAGES, of_type, sam
 
 
+KEPT = (
+    *("StateTable", "PagesTable", "ReportBucket", "Secret"),
+    *("MeteringStream", "EventDeadLetters", "MeteringDeadLetters"),
+)
+
 every_stage = pytest.mark.parametrize("stage", STAGES)
 
 
@@ -57,12 +62,12 @@ def test_tables_are_safe(stage: str) -> None:
 
 @every_stage
 def test_production_keeps_its_data(stage: str) -> None:
-    """Tables and the secret of production survive the stack, and tables cannot be deleted by hand; others can."""
+    """What may hold usage, and the secret, survives production's stack; tables cannot be deleted by hand there."""
     resources = sam(stage)["Resources"]
     policy = "Retain" if stage == "prod" else "Delete"
 
     assert read_stage(stage).retains_data == (stage == "prod")
-    for name in ("StateTable", "PagesTable", "Secret"):
+    for name in KEPT:
         assert resources[name]["DeletionPolicy"] == resources[name]["UpdateReplacePolicy"] == policy
     for table in tables(stage).values():
         assert table["DeletionProtectionEnabled"] == (stage == "prod")

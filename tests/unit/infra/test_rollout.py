@@ -15,7 +15,7 @@ ROLLED_OUT = {"APIHandler", "MeterEvents", "CarryOutEffects", "DoWork"}
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_who_has_an_alias(stage: str) -> None:
-    """The API and the functions behind streams and the queue of work are called by their alias; whatever changes makes a new version."""
+    """The API and those behind streams and the queue of work are called by alias; any change makes a new version."""
     resources = cloudformation(stage)["Resources"]
     mappings = of_type(resources, "AWS::Lambda::EventSourceMapping")
     by_alias = {mapping["FunctionName"]["Ref"] for mapping in mappings.values()}
