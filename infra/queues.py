@@ -38,7 +38,7 @@ DEAD_LETTERS_DAYS: Final = 14
 """How long somebody has for what could not be dealt with: as long as SQS keeps anything."""
 
 WORK_SECONDS_MAX: Final = 300
-"""What a batch of work may take."""
+"""What a message of work may take."""
 REPORT_SECONDS_MAX: Final = 900
 """What writing a report may take: as long as Lambda runs anything."""
 

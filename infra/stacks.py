@@ -73,13 +73,13 @@ class Stack:
         change_set = self._propose(kind, template)
         if change_set is None:
             self._say(f"{self.name}: no change")
-            self._protect(on=self._stage.retains_data)
+            self._protect(on=True)
             return False
         self._refuse_losses(change_set, replaces_data=replaces_data)
         self._cloudformation.execute_change_set(ChangeSetName=change_set)
         self._say(f"{self.name}: {kind.lower()} begun")
         self._wait(f"stack_{kind.lower()}_complete", self.name)
-        self._protect(on=self._stage.retains_data)
+        self._protect(on=True)
         for name, value in self.outputs().items():
             self._say(f"{name} {value}")
         return True
@@ -91,7 +91,7 @@ class Stack:
 
     def destroy(self) -> tuple[str, ...]:
         """
-        Delete the stack, protected or not, and all it has left, and return what the stage keeps.
+        Delete the stack, also one that `deploy` protects, and all it has left, and return what the stage keeps.
 
         Raises:
             StackError: where it could not be deleted.
@@ -120,7 +120,9 @@ class Stack:
         self._wait("stack_delete_complete", stack)
 
     def _protect(self, *, on: bool) -> None:
-        self._cloudformation.update_termination_protection(StackName=self.name, EnableTerminationProtection=on)
+        """Have the stack of a stage that retains its data protected against deletion, or not; leave others alone."""
+        if self._stage.retains_data:
+            self._cloudformation.update_termination_protection(StackName=self.name, EnableTerminationProtection=on)
 
     def _changeable_status(self) -> str:
         status = self._status()
