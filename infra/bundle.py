@@ -17,7 +17,7 @@ from typing import Final
 
 import chalice
 
-from infra.checkout import CheckoutError, tracked_files
+from infra.checkout import CheckoutError, project_files
 
 
 ROOT: Final = Path(__file__).parents[1]
@@ -122,7 +122,7 @@ def _copy_project(content: Path) -> None:
 
 def _files_of_project() -> list[str]:
     try:
-        files = tracked_files(ROOT, *_OF_PROJECT)
+        files = project_files(ROOT, *_OF_PROJECT)
     except CheckoutError as error:
         raise BundleError(str(error)) from error
     return [name for name in files if not name.startswith(_DEVELOPMENT)]

@@ -14,14 +14,16 @@ class CheckoutError(Exception):
     """The folder is no git checkout, or not one to be packaged; the message says what is wrong."""
 
 
-def tracked_files(root: Path, *paths: str) -> list[str]:
+def project_files(root: Path, *paths: str) -> list[str]:
     """
-    Return the files below *paths* that git knows, relative to *root*; what else lies there is not the project's.
+    Return the project's files below *paths*, relative to *root*: those that git knows.
+
+    In a copy without git they are all that are not hidden.
 
     Raises:
-        CheckoutError: where *root* is in no git checkout, or a file is missing or reached through a symbolic link.
+        CheckoutError: where a file is missing or reached through a symbolic link.
     """
-    names = [name for name in _git(root, "ls-files", "-z", "--", *paths).split("\0") if name]
+    names = _tracked(root, paths) or _visible(root, paths)
     for name in names:
         file = root / name
         if not file.is_file():
@@ -29,6 +31,21 @@ def tracked_files(root: Path, *paths: str) -> list[str]:
         if file.resolve() != root.resolve() / name:
             raise CheckoutError(f"{name} is a symbolic link: what it leads to could be anything")
     return names
+
+
+def _tracked(root: Path, paths: tuple[str, ...]) -> list[str]:
+    try:
+        listed = _git(root, "ls-files", "-z", "--", *paths)
+    except CheckoutError:
+        return []
+    return [name for name in listed.split("\0") if name]
+
+
+def _visible(root: Path, paths: tuple[str, ...]) -> list[str]:
+    named = [root / path for path in paths]
+    files = [file for path in named for file in (path, *path.rglob("*")) if not file.is_dir()]
+    names = [file.relative_to(root) for file in files]
+    return sorted(str(name) for name in names if not any(part.startswith((".", "__pycache__")) for part in name.parts))
 
 
 def refuse_changes(root: Path) -> None:

@@ -12,7 +12,7 @@ import chalice
 import pytest
 
 from infra.bundle import ARCHITECTURES, ROOT, RUNTIME, BundleError, build, find_interpreter
-from infra.checkout import tracked_files
+from infra.checkout import project_files
 
 
 FOLDER = ROOT / "build" / "tested-packages"
@@ -24,9 +24,9 @@ def own_architecture() -> str:
 
 
 def packaged(architecture: str | None = None) -> Path:
-    """Return the zip for an *architecture*, by default this machine's; without the runtime's Python, skip the test."""
-    runtime_python()
-    return packaged_for(RUNTIME, architecture)
+    """Return the zip for an *architecture*, by default this machine's, and for the Python that can run it here."""
+    _, version = python_for_functions()
+    return packaged_for(version, architecture)
 
 
 def packaged_for(version: str, architecture: str | None = None) -> Path:
@@ -60,7 +60,7 @@ def python_for_functions() -> tuple[str, str]:
 
 
 def _content() -> str:
-    files = tracked_files(ROOT, "app.py", "requirements.txt", "infra/bundle.py", "infra/checkout.py", "chalicelib")
+    files = project_files(ROOT, "app.py", "requirements.txt", "infra/bundle.py", "infra/checkout.py", "chalicelib")
     digest = hashlib.sha256(chalice.__version__.encode())
     for name in files:
         digest.update(name.encode())

@@ -14,9 +14,9 @@ import pytest
 from click.testing import CliRunner
 
 from infra.bundle import ROOT, RUNTIME, SERVICES, BundleError, build, find_interpreter
-from infra.checkout import tracked_files
+from infra.checkout import project_files
 from infra.package import main
-from tests.packages import own_architecture, packaged, runtime_python
+from tests.packages import own_architecture, packaged, python_for_functions, runtime_python
 from tests.templates import of_type
 
 
@@ -36,7 +36,8 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(folder: Path, program: str) -> str:
     """Run *program* in *folder* by the runtime's Python, without this machine's packages, and return what it says."""
-    command = [runtime_python(), "-I", "-c", f"import sys; sys.path.insert(0, {str(folder)!r})\n{program}"]
+    python, _ = python_for_functions()
+    command = [python, "-I", "-c", f"import sys; sys.path.insert(0, {str(folder)!r})\n{program}"]
     environment = {"AWS_DEFAULT_REGION": "eu-west-1", "PATH": os.environ["PATH"]}
     finished = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder, env=environment)
     return finished.stdout
@@ -44,6 +45,7 @@ def run(folder: Path, program: str) -> str:
 
 def test_the_same_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Packaged again, elsewhere and under another umask, the zip is the same byte for byte, beside a template."""
+    runtime_python()
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "elsewhere"))
     first = packaged()
@@ -105,7 +107,8 @@ print(json.dumps([names, sorted({module.__cached__ for module in modules})]))
 
     own = {
         ".".join(Path(name).with_suffix("").parts).removesuffix(".__init__")
-        for name in tracked_files(ROOT, "chalicelib/*.py")
+        for name in project_files(ROOT, "chalicelib")
+        if name.endswith(".py")
     }
     assert {"chalicelib", *names} == {
         name for name in own if name != "chalicelib.cli" and not name.startswith("chalicelib.local")
@@ -150,8 +153,8 @@ def test_the_other_interpreters_bytecode_is_refused(monkeypatch: pytest.MonkeyPa
 
 def test_a_dependency_that_cannot_be_had(tmp_path: Path) -> None:
     """Then there is no zip either, but what pip says."""
-    runtime_python()
+    _, version = python_for_functions()
     (tmp_path / "requirements.txt").write_text("./no-such-package\n")
 
     with pytest.raises(BundleError, match="cannot be installed:"):
-        build(tmp_path / "x.zip", "arm64", requirements=tmp_path / "requirements.txt")
+        build(tmp_path / "x.zip", "arm64", version, requirements=tmp_path / "requirements.txt")

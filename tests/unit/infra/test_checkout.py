@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.checkout import CheckoutError, refuse_changes, tracked_files
+from infra.checkout import CheckoutError, project_files, refuse_changes
 
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def test_what_git_knows(checkout: Path) -> None:
     (checkout / "library" / ".env").write_text("KEY=secret")
     (checkout / "library" / "scratch.py").touch()
 
-    assert tracked_files(checkout, "app.py", "library") == ["app.py", "library/module.py"]
+    assert project_files(checkout, "app.py", "library") == ["app.py", "library/module.py"]
 
 
 def test_symbolic_links(checkout: Path) -> None:
@@ -47,7 +47,7 @@ def test_symbolic_links(checkout: Path) -> None:
     git(checkout, "add", "library/link.py")
 
     with pytest.raises(CheckoutError, match=r"library/link\.py is a symbolic link"):
-        tracked_files(checkout, "library")
+        project_files(checkout, "library")
 
 
 def test_a_missing_file(checkout: Path) -> None:
@@ -55,15 +55,19 @@ def test_a_missing_file(checkout: Path) -> None:
     (checkout / "library" / "module.py").unlink()
 
     with pytest.raises(CheckoutError, match=r"library/module\.py is missing"):
-        tracked_files(checkout, "library")
+        project_files(checkout, "library")
 
 
 def test_no_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder without git is told to need it."""
+    """In a copy without git the project's files are those that are not hidden, and nobody can tell what has changed."""
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    (tmp_path / "library" / "__pycache__").mkdir(parents=True)
+    for name in ("app.py", "library/module.py", "library/.env", "library/__pycache__/module.pyc"):
+        (tmp_path / name).touch()
 
+    assert project_files(tmp_path, "app.py", "library") == ["app.py", "library/module.py"]
     with pytest.raises(CheckoutError, match="must be a git checkout"):
-        tracked_files(tmp_path, "app.py")
+        refuse_changes(tmp_path)
 
 
 def test_changes_are_refused(checkout: Path) -> None:
