@@ -34,12 +34,12 @@ export function oidcClient({ issuer, client_id, scope }) {
 		return query.has("state") && (query.has("code") || query.has("error"));
 	}
 
-	/** Resolve to the session that the answer in the address gives; the address forgets it at once. */
+	/** Resolve to the session that the answer in the address gives; the account alone stays there. */
 	async function finish() {
 		const answer = Object.fromEntries(new URLSearchParams(location.search));
 		const kept = JSON.parse(sessionStorage.getItem(KEPT)) ?? {};
 		sessionStorage.removeItem(KEPT);
-		history.replaceState(null, "", location.pathname);
+		history.replaceState(null, "", kept.account ? `?account=${encodeURIComponent(kept.account)}` : location.pathname);
 		if (answer.state !== kept.state || (answer.iss ?? issuer) !== issuer) {
 			refuse();
 		}

@@ -30,7 +30,7 @@ export function purchaseForm({ api, ui, onChanged }) {
 	offer();
 	return { element, close: () => { closed = true; } };
 
-	/** Name on the button what a press will do, with the amount as it was understood. */
+	/** Name on the button what a press will do. */
 	function offer() {
 		const unknown = Boolean(intent?.unknown);
 		const amount = !unknown && field.value();
@@ -101,7 +101,7 @@ export function purchaseForm({ api, ui, onChanged }) {
 		}
 		const outcome = intent?.unknown ? "unknown" : problem.status === 402 ? "declined" : "failed";
 		const atField = problem.errors.length > 0;
-		tell("warning", outcome, { reason: atField ? "" : explain(problem, text) });
+		tell("warning", outcome, { reason: atField || outcome === "declined" ? "" : explain(problem, text) });
 		if (atField) {
 			field.refuse(problem);
 		}

@@ -6,7 +6,7 @@ export function explain(problem, text) {
 	return detail || title || text(`problem.${status || !code ? "unreadable" : code}`);
 }
 
-/** The failed state of a region, with a way to try again. `what` names what failed. */
+/** The failed state of a region. `what` names what failed. */
 export function failedBlock(what, problem, text, retry) {
 	const { status, code, requestId } = problem;
 	return h("div.blank", { role: "alert" },

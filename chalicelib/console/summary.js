@@ -44,12 +44,12 @@ function warnings(list, { text }, onDismiss) {
 function currentBalance(pool, period, ui) {
 	const settled = period.status === "invoiced";
 	const figure = balance(pool.balance, ui, { settled, look: ".figure" });
-	const due = money(pool.to_be_invoiced, ui);
+	const due = settled ? ui.format.exactMoney(pool.to_be_invoiced) : money(pool.to_be_invoiced, ui);
 	return h("div",
 		h("h3.label", ui.text(settled ? "pool.balanceAtIssue" : "pool.balance")),
 		h("p.headline", { data: { field: "balance" } }, figure),
 		h("dl",
-			term("to_be_invoiced", settled ? "status.invoiced" : "column.toBeInvoiced", due, ui)));
+			term("to_be_invoiced", "column.toBeInvoiced", due, ui)));
 }
 
 function credits(byKind, ui) {

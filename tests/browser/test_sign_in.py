@@ -153,7 +153,7 @@ def test_a_session_that_expires_can_be_renewed(provider: OidcProvider, signed_ou
 def test_a_token_without_an_account_shows_the_one_in_the_address(
     server: Server, provider: OidcProvider, signed_out: Page
 ) -> None:
-    """Without either, the page says what is missing."""
+    """Without either, the page says what is missing; the address keeps it for a reload."""
     provider.account = None
     sign_in(signed_out)
     expect(signed_out.get_by_text("Your access names no account.")).to_be_visible()
@@ -161,6 +161,7 @@ def test_a_token_without_an_account_shows_the_one_in_the_address(
     sign_in(signed_out)
 
     expect(signed_out.locator(".headline")).to_have_text("$6.70credit left")
+    expect_nothing_stored(signed_out, f"{server.url}/?account={ACCOUNT}")
 
 
 def test_an_issuer_that_does_not_answer_is_told(provider: OidcProvider, signed_out: Page) -> None:
