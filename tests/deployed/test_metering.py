@@ -97,10 +97,10 @@ def kill_function(function: str) -> None:
         if not folder.name.isdecimal():
             continue
         try:
-            command = (folder / "cmdline").read_text()
+            command = (folder / "cmdline").read_bytes()
         except OSError:
             continue
-        if f"ministack-lambda-{function}-" in command:
+        if f"ministack-lambda-{function}-".encode() in command:
             os.kill(int(folder.name), signal.SIGKILL)
 
 

@@ -107,9 +107,10 @@ def test_a_life(aws: AwsServer, tmp_path: Path) -> None:
 
     aws.client("s3").put_object(Bucket=outputs["ReportBucketName"], Key="reports/acme/cost", Body=b"report")
     assert names(deployment.stack.destroy()) == OF_THE_ACCOUNT
-    assert not aws.client("dynamodb").list_tables()["TableNames"]
-    assert not aws.client("s3").list_buckets()["Buckets"]
-    assert not aws.client("lambda").list_functions()["Functions"]
+    tables = aws.client("dynamodb").list_tables()["TableNames"]
+    buckets = [bucket["Name"] for bucket in aws.client("s3").list_buckets()["Buckets"]]
+    functions = [function["FunctionName"] for function in aws.client("lambda").list_functions()["Functions"]]
+    assert not [name for name in (*tables, *buckets, *functions) if name.startswith("usage-tab-dev-")]
     assert deployment.stack.destroy() == ()
     assert deployment.said[-1] == "usage-tab-dev: not there"
 
